@@ -1,0 +1,122 @@
+"""Answers held against the truth: metrics with intervals over families, per-class numbers, the verdict.
+
+Reads true labels of the part it is given and of no other.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from biograft.data.clusters import families as find_families
+from biograft.data.records import Records
+from biograft.evaluation.intervals import Interval, bootstrap, finite
+from biograft.evaluation.report import Figures
+from biograft.evaluation.verdict import Verdict, paired, verdict
+from biograft.tasks.metrics import METRICS, Predicted, confusion, per_class
+from biograft.tasks.task import LabelKind, Level, Units
+
+__all__ = ["Examination", "examine"]
+
+DRAWS = 1000
+FEWEST_FAMILIES = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Examination:
+    """A part of a table, ready to hold answers against.
+
+    Attributes:
+        records: of the part.
+        kind: decodes outputs.
+        targets: ``(units that count,)`` encoded truth.
+        counted: ``(units,)`` bool.
+        groups: ``(units that count,)`` what is resampled together: families, or records where families are too few.
+        note: what was resampled, if not families.
+        seed: of the draws.
+    """
+
+    records: Records
+    kind: LabelKind
+    targets: np.ndarray
+    counted: np.ndarray
+    groups: np.ndarray
+    note: str
+    seed: int
+
+    def predicted(self, outputs: np.ndarray) -> Predicted:
+        """Outputs ``(units, width)`` -> predictions for the units that count."""
+        return self.kind.decode(outputs[self.counted])
+
+    @property
+    def truth(self) -> np.ndarray:
+        """``(units that count,)`` codes or values."""
+        return self.kind.truth(self.targets)
+
+    def measure(self, outputs: np.ndarray, names: tuple[str, ...] | None = None) -> dict[str, Interval]:
+        """Metrics of the kind (or those named) over the whole part, each with its interval."""
+        chosen = [METRICS[name] for name in names or self.kind.metrics]
+        return bootstrap(chosen, self.truth, self.predicted(outputs), self.groups, DRAWS, self.seed)
+
+    def value(self, outputs: np.ndarray) -> float:
+        """The metric that selects, signed so that more is better; -inf where it is undefined."""
+        metric = METRICS[self.kind.metrics[0]]
+        value = metric(self.truth, self.predicted(outputs), None)
+        signed = value if metric.greater_is_better else -value
+        return float(signed) if np.isfinite(signed) else -np.inf
+
+    def against(self, outputs: np.ndarray, rival: np.ndarray, name: str) -> Verdict:
+        """Did the first answer better than its rival?"""
+        metric = METRICS[self.kind.metrics[0]]
+        difference = paired(
+            metric, self.truth, self.predicted(outputs), self.predicted(rival), self.groups, DRAWS, self.seed
+        )
+        return verdict(difference, name, metric)
+
+    def classes(self, outputs: np.ndarray) -> list[dict[str, Any]]:
+        """Precision, recall, F1 and support of each class; empty for values."""
+        names = getattr(self.kind, "classes", ())
+        if not names:
+            return []
+        table = per_class(self.truth, self.predicted(outputs), None, len(names))
+        return [
+            finite({
+                "class": name,
+                "support": int(table.support[code]),
+                "precision": float(table.precision[code]),
+                "recall": float(table.recall[code]),
+                "f1": float(table.f1[code]),
+            })
+            for code, name in enumerate(names)
+        ]  # fmt: skip
+
+    def figures(self, outputs: np.ndarray, history: Mapping[str, list[tuple[float, float]]], near: np.ndarray) -> Figures:
+        """What the page draws."""
+        predicted = self.predicted(outputs)
+        names = tuple(getattr(self.kind, "classes", ()))
+        if names:
+            counts = confusion(self.truth, predicted, len(names))
+            shown = names if len(counts) == len(names) else (*names, "not in training")
+            return Figures(confusion=counts, classes=shown, loss=history, nearest=near)
+        return Figures(scatter=(self.truth, predicted.values), loss=history, nearest=near)
+
+
+def examine(
+    records: Records, units: Units, kind: LabelKind, level: Level, identity: float, seed: int,
+    families: np.ndarray | None = None,
+) -> Examination:  # fmt: skip
+    """Prepare a part. ``families`` ``(records,)``: None finds them, at ``identity``, among these records alone."""
+    if families is None:
+        families = find_families(records.sequences, records.alphabet, identity).labels
+    targets, known = kind.encode(units.values)
+    counted = known & units.counted
+    note = ""
+    if len(np.unique(families)) < FEWEST_FAMILIES:
+        note = (
+            f"The part holds {len(np.unique(families))} family or families: records are resampled instead, "
+            "so that intervals speak of further variants of these proteins, not of new families."
+        )
+        families = np.arange(len(records))
+    groups = np.repeat(families, units.lengths)[counted]
+    return Examination(records, kind, targets[counted], counted, groups, note, seed)

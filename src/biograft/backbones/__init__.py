@@ -1,0 +1,1 @@
+"""What is known: letters in, one vector per position out."""

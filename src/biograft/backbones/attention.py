@@ -1,0 +1,116 @@
+"""Self-attention over packed rows with rotary positions: tensors are ``(tokens, heads, head width)``, no padding, no mask.
+
+Each row attends to itself alone. On a GPU in half precision one variable-length kernel serves all rows; elsewhere rows
+are visited one by one, which a processor does at the same speed, since its kernel gains nothing from batching.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = ["Positions", "RotaryAttention", "attend", "frequencies", "rotate"]
+
+
+def frequencies(head_width: int, base: float = 10_000.0) -> Tensor:
+    """``(head_width / 2,)`` float32 angles per position, from one radian down to ``1 / base`` (arXiv:2104.09864)."""
+    return 1.0 / (base ** (torch.arange(0, head_width, 2, dtype=torch.float) / head_width))
+
+
+@dataclass(frozen=True, eq=False)
+class Positions:
+    """Where rows lie and how far each token stands from the start of its row; made once per batch, read by every layer.
+
+    Attributes:
+        lengths: tokens per row.
+        offsets: ``(rows + 1,)`` int32 on the device of the tokens.
+        cosine: ``(tokens, 1, head width / 2)`` float32.
+        sine: the same shape.
+    """
+
+    lengths: list[int]
+    offsets: Tensor
+    cosine: Tensor
+    sine: Tensor
+
+    @classmethod
+    def of(cls, lengths: Tensor, angles: Tensor, device: torch.device) -> "Positions":
+        """For rows of ``(rows,)`` lengths and ``(head width / 2,)`` float32 angles per position."""
+        sizes = lengths.tolist()
+        steps = torch.arange(max(sizes, default=0), dtype=torch.float)[:, None] * angles.float()
+        within = torch.cat([torch.arange(size) for size in sizes]).to(device)
+        offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]).to(device, torch.int32)
+        table = steps[:, None].to(device)
+        return cls(sizes, offsets, table.cos()[within], table.sin()[within])
+
+
+def rotate(vectors: Tensor, positions: Positions) -> Tensor:
+    """Turn the pairs (i, i + head width / 2) of ``(tokens, heads, head width)`` by their position's angles, in float32."""
+    first, second = vectors.float().chunk(2, dim=-1)
+    turned = (
+        torch.addcmul(first * positions.cosine, second, positions.sine, value=-1),
+        torch.addcmul(second * positions.cosine, first, positions.sine),
+    )
+    return torch.cat(turned, dim=-1).to(vectors.dtype)
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, positions: Positions, dropout: float = 0.0) -> Tensor:
+    """Softmax attention within each row; scores are divided by the root of the head width.
+
+    All tensors are ``(tokens, heads, head width)``. ``dropout`` is the share of attention weights that is dropped.
+    """
+    if _one_kernel_serves(query, dropout):
+        from torch.nn.attention.varlen import varlen_attn
+
+        longest = max(positions.lengths)
+        result = varlen_attn(query, key, value, positions.offsets, positions.offsets, longest, longest)
+        assert isinstance(result, Tensor)
+        return result
+    heads_first = [part.transpose(0, 1).split(positions.lengths, dim=1) for part in (query, key, value)]
+    rows = [
+        F.scaled_dot_product_attention(q[None], k[None], v[None], dropout_p=dropout)[0].transpose(0, 1)
+        for q, k, v in zip(*heads_first, strict=True)
+    ]
+    return torch.cat(rows)
+
+
+def _one_kernel_serves(query: Tensor, dropout: float) -> bool:
+    """Whether torch's variable-length kernel takes these tensors: half precision on a GPU, heads of 8 … 256, no dropout."""
+    width = query.shape[-1]
+    half = query.dtype in (torch.bfloat16, torch.float16)
+    return query.is_cuda and half and dropout == 0 and width % 8 == 0 and width <= 256 and _has_variable_length()
+
+
+def _has_variable_length() -> bool:
+    """True from torch 2.10 on."""
+    try:
+        import torch.nn.attention.varlen  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+class RotaryAttention(nn.Module):
+    """Multi-head self-attention with one fused product for queries, keys and values.
+
+    Attributes:
+        project: ``width -> 3 * width``: queries, keys, values, each head by head.
+        combine: ``width -> width``.
+        dropout: share of attention weights dropped in training.
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.project = nn.Linear(width, 3 * width)
+        self.combine = nn.Linear(width, width)
+
+    def forward(self, values: Tensor, positions: Positions) -> Tensor:
+        """``(tokens, width)`` -> ``(tokens, width)``."""
+        tokens, width = values.shape
+        projected = self.project(values).view(tokens, 3, self.heads, width // self.heads)
+        turned = rotate(projected[:, :2].flatten(1, 2), positions).view(tokens, 2, self.heads, -1)
+        dropout = self.dropout if self.training else 0.0
+        result = attend(turned[:, 0], turned[:, 1], projected[:, 2], positions, dropout)
+        return self.combine(result.reshape(tokens, width))

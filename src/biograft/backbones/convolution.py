@@ -1,0 +1,84 @@
+"""One-dimensional convolution over packed rows: zeros beyond each row's ends, nothing leaks between rows.
+
+All rows stand on one line with gaps of zeros between them, so that a single dense convolution serves the whole batch. A
+stack of layers lays the line out once (:func:`with_gaps`), clears the gaps before each convolution, and closes them once.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from biograft.data.packed import Packed
+
+__all__ = ["Line", "PackedConvolution", "with_gaps"]
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """Packed rows laid out with gaps.
+
+    Attributes:
+        values: ``(line, channels)``; whatever stands in a gap is meaningless until :meth:`cleared`.
+        letters: ``(line, 1)`` 1 at a letter, 0 in a gap.
+        places: ``(tokens,)`` where each token of the batch stands on the line.
+        gap: zeros between two rows.
+    """
+
+    values: Tensor
+    letters: Tensor
+    places: Tensor
+    gap: int
+
+    def with_values(self, values: Tensor) -> "Line":
+        """The same places holding other values, ``(line, channels)``."""
+        return replace(self, values=values)
+
+    def cleared(self) -> "Line":
+        """The same line with zeros in its gaps."""
+        return self.with_values(self.values * self.letters.to(self.values.dtype))
+
+    def closed(self) -> Tensor:
+        """``(tokens, channels)``: the letters without the gaps."""
+        return self.values[self.places]
+
+
+def with_gaps(batch: Packed, gap: int) -> Line:
+    """Lay packed ``(tokens, channels)`` values out with ``gap`` zeros between neighbouring rows."""
+    places = torch.arange(len(batch.values), device=batch.values.device) + batch.owner * gap
+    length = len(batch.values) + gap * max(0, len(batch) - 1)
+    values = batch.values.new_zeros(length, *batch.values.shape[1:]).index_copy(0, places, batch.values)
+    letters = values.new_zeros(length, 1).index_fill_(0, places, 1.0)
+    return Line(values, letters, places, gap)
+
+
+class PackedConvolution(nn.Module):
+    """Convolution of odd ``kernel`` and ``dilation`` whose output has as many positions as its input.
+
+    Attributes:
+        weight: ``(outputs, inputs, kernel)``.
+        bias: ``(outputs,)``.
+        gap: zeros that it needs between rows, and the letters it sees to each side.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, dilation: int = 1) -> None:
+        super().__init__()
+        if kernel % 2 == 0:
+            raise ValueError(f"A convolution that keeps the length needs an odd kernel, got {kernel}.")
+        reference = nn.Conv1d(inputs, outputs, kernel)  # for its initial weights
+        self.weight, self.bias = nn.Parameter(reference.weight.detach()), nn.Parameter(reference.bias.detach())
+        self.dilation = dilation
+        self.gap = (kernel - 1) // 2 * dilation
+
+    def forward(self, batch: Packed) -> Packed:
+        """Packed ``(tokens, inputs)`` -> packed ``(tokens, outputs)``."""
+        return batch.with_values(self.along(with_gaps(batch, self.gap)).closed())
+
+    def along(self, line: Line) -> Line:
+        """Convolve a line whose gaps are clear and at least ``gap`` wide; fills the gaps with something meaningless."""
+        if line.gap < self.gap:
+            raise ValueError(f"Rows would leak into each other: got gaps of {line.gap}, expected at least {self.gap}.")
+        channels_first = line.values.t().contiguous()[None]  # a strided input costs oneDNN more than this copy
+        result = F.conv1d(channels_first, self.weight, self.bias, padding=self.gap, dilation=self.dilation)
+        return line.with_values(result[0].t())

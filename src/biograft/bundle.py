@@ -1,0 +1,192 @@
+"""The saved model: one self-contained folder of JSON, safetensors and a table; loading it runs no code of its own.
+
+``model.json`` says what it is, ``weights.safetensors`` holds backbone and head, ``training.tsv.gz`` the training
+records, so that every prediction can name the nearest one.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from biograft import catalog
+from biograft.backbones import esm2
+from biograft.backbones.backbone import Backbone
+from biograft.data.alphabet import named
+from biograft.data.nearest import nearest
+from biograft.data.readers import read, write_table
+from biograft.data.records import Records
+from biograft.errors import BiograftError
+from biograft.evaluation.predictions import Predictions
+from biograft.files import atomic_folder, read_json, write_json
+from biograft.hardware import Hardware
+from biograft.model import HEADS, Model, Progress
+
+__all__ = ["Bundle", "load", "load_backbone"]
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A model with all it needs to answer for new records.
+
+    Attributes:
+        model: backbone, head, level and label kind.
+        label: name of the column it predicts.
+        training: ids and sequences of the training part.
+        half_width: of the 95 % interval around a predicted value, in the user's units; None where it isn't known.
+        card: how it was made and what was measured.
+    """
+
+    model: Model
+    label: str
+    training: Records
+    half_width: float | None = None
+    card: dict[str, Any] = field(default_factory=dict)
+
+    def predict(
+        self,
+        records: Records | Sequence[str],
+        *,
+        hardware: Hardware | None = None,
+        progress: Progress | None = None,
+    ) -> Predictions:
+        """Answers in input order, with the nearest training record of each.
+
+        Args:
+            records: records, or plain sequences (then numbered row1, row2, …).
+
+        Raises:
+            BiograftError: records of another alphabet, or of a length that the model cannot read.
+        """
+        backbone = self.model.backbone
+        if not isinstance(records, Records):
+            records = Records.of(records, alphabet=backbone.alphabet)
+        self.check(records)
+        outputs = self.model.outputs([backbone.encode(s) for s in records.sequences], hardware, progress=progress)
+        return self.answer(records, outputs)
+
+    def answer(self, records: Records, outputs: np.ndarray) -> Predictions:
+        """Predictions from outputs ``(units, width)`` that are there already."""
+        near = nearest(records.sequences, self.training.sequences, records.alphabet)
+        names = [self.training.ids[place] if place >= 0 else "" for place in near.index.tolist()]
+        return Predictions(
+            ids=records.ids,
+            units=self.model.level.count(records.lengths),
+            predicted=self.model.kind.decode(outputs),
+            classes=tuple(getattr(self.model.kind, "classes", ())),
+            nearest=names,
+            identity=near.identity,
+            half_width=self.half_width,
+            per_residue=self.model.level.name == "residue",
+        )
+
+    def check(self, records: Records) -> None:
+        """Raise BiograftError if the model can't read these records."""
+        wanted = self.model.backbone.alphabet.name
+        if records.alphabet.name != wanted:
+            raise BiograftError(
+                f"The model reads {wanted}: got {records.alphabet.name} in '{records.source}'. "
+                f"Check the input, or name its letters with --alphabet {wanted}."
+            )
+
+    def save(self, folder: Path | str) -> None:
+        """Write the folder; an older one is replaced only once the new one is whole."""
+        model = self.model
+        about = {
+            "format": FORMAT,
+            "label": self.label,
+            "level": {"name": model.level.name, **model.level.configuration()},
+            "label_kind": {"name": model.kind.name, **model.kind.configuration()},
+            "backbone": {"name": model.backbone.name, "configuration": model.backbone.configuration()},
+            "head": {"name": getattr(model.head, "name", ""), "configuration": model.head.configuration()},  # type: ignore[operator]
+            "half_width": self.half_width,
+            "card": self.card,
+        }
+        with atomic_folder(folder) as part:
+            tensors = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
+            save_file(tensors, part / "weights.safetensors")
+            columns = {"id": self.training.ids, "sequence": self.training.sequences}
+            write_table(part / "training.tsv.gz", columns)
+            write_json(part / "model.json", about)
+
+
+def _folder(path: Path | str) -> Path:
+    """The model's folder: itself, or ``model`` inside a run."""
+    path = Path(path)
+    for folder in (path, path / "model"):
+        if (folder / "model.json").is_file():
+            return folder
+    if not path.exists():
+        raise BiograftError(f"Model not found: '{path}'. Give a run, or a model folder (it holds model.json).")
+    raise BiograftError(f"'{path}' is not a model: it holds no model.json. Give a run, or a model folder.")
+
+
+def _rebuild(about: dict[str, Any], folder: Path) -> Model:
+    try:
+        if about["format"] != FORMAT:
+            raise BiograftError(
+                f"The model '{folder}' has format {about['format']}: this version reads format {FORMAT}. Update biograft."
+            )
+        level_fields, kind_fields = dict(about["level"]), dict(about["label_kind"])
+        level = catalog.resolve("levels", level_fields.pop("name"))(**level_fields)
+        kind = catalog.resolve("label_kinds", kind_fields.pop("name"))(**kind_fields)
+        backbone = catalog.resolve("backbones", about["backbone"]["name"]).from_configuration(
+            about["backbone"]["configuration"]
+        )
+        head = HEADS[about["head"]["name"]](level, backbone.width, kind.width, **about["head"]["configuration"])
+    except (KeyError, TypeError) as fault:
+        raise BiograftError(f"The model '{folder}' is damaged (model.json: {fault!r}). Fit it again.") from None
+    return Model(backbone, head, level, kind)
+
+
+def load(path: Path | str) -> Bundle:
+    """Load a model from its folder, or from the run that made it.
+
+    Raises BiograftError if there is none, or if a part of it is missing or damaged.
+    """
+    folder = _folder(path)
+    about = read_json(folder / "model.json")
+    model = _rebuild(about, folder)
+    try:
+        model.load_state_dict(load_file(folder / "weights.safetensors"))
+    except (SafetensorError, RuntimeError, OSError) as fault:
+        first = str(fault).strip().split("\n")[0]
+        raise BiograftError(f"The weights in '{folder}' are damaged ({first}). Fit the model again.") from None
+    model.requires_grad_(False)
+    model.eval()
+    model.backbone.pretrained = any(True for _ in model.backbone.parameters())
+    training = read(folder / "training.tsv.gz", alphabet=model.backbone.alphabet.name)
+    return Bundle(model, about["label"], training, about["half_width"], about["card"])
+
+
+def load_backbone(name: str, alphabet: str) -> Backbone:
+    """A backbone by catalog name (fresh weights), from a trained model's folder, or from an ESM-2 checkpoint's folder.
+
+    Raises BiograftError for an unknown name, or a backbone of another alphabet.
+    """
+    if name in catalog.names("backbones"):
+        return catalog.resolve("backbones", name)(named(alphabet))
+    folder = Path(name)
+    if (folder / "config.json").is_file():
+        backbone: Backbone = esm2.load(folder)
+    elif folder.is_dir():
+        backbone = load(folder).model.backbone
+    else:
+        backbone = catalog.resolve("backbones", name)  # refuses, naming what there is
+    if backbone.alphabet.name != alphabet:
+        raise BiograftError(
+            f"Backbone '{name}' reads {backbone.alphabet.name}: the table holds {alphabet}. Choose another --backbone."
+        )
+    return backbone
+
+
+def with_card(bundle: Bundle, card: dict[str, Any]) -> Bundle:
+    """The same model with another card."""
+    return dataclasses.replace(bundle, card=card)

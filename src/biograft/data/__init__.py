@@ -1,0 +1,1 @@
+"""What goes in: alphabets, records and their readers, packed rows, families and splits."""

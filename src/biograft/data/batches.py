@@ -1,0 +1,69 @@
+"""Which rows go together: batches of near-equal cost, in an order that is a pure function of seed and step."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+__all__ = ["Batches", "in_order"]
+
+
+def _cut(costs: np.ndarray, budget: int) -> list[int]:
+    """Borders of near-equal shares of the cumulative cost: as many shares as the budget asks for, none empty."""
+    ends = np.cumsum(costs, dtype=np.int64)
+    shares = min(len(costs), max(1, -(-int(ends[-1]) // budget)))
+    targets = ends[-1] * np.arange(1, shares) / shares
+    middles = ends - costs / 2  # a row belongs to the share in which its middle lies
+    borders = np.searchsorted(middles, targets)
+    return sorted({0, *borders.tolist(), len(costs)})
+
+
+@dataclass(frozen=True, eq=False)
+class Batches:
+    """Endless random batches.
+
+    Attributes:
+        costs: ``(rows,)`` int64, what a row costs (tokens, or units where these grow faster).
+        budget: cost aimed at per batch; a single dearer row makes a batch of its own.
+        seed: with the step it decides the order, so that a continued run sees what it would have seen.
+    """
+
+    costs: np.ndarray
+    budget: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if len(self.costs) == 0:
+            raise ValueError("Batches need at least one row.")
+
+    @property
+    def per_epoch(self) -> int:
+        """Nominal number of batches in one pass over the rows."""
+        return min(len(self.costs), max(1, -(-int(self.costs.sum()) // self.budget)))
+
+    def rows(self, step: int) -> np.ndarray:
+        """Row numbers of batch ``step`` (from 0, endless), each pass in a new random order."""
+        epoch, place = divmod(step, self.per_epoch)
+        batches = _epoch(self, epoch)
+        return batches[place % len(batches)]
+
+
+@lru_cache(maxsize=4)
+def _epoch(batches: Batches, epoch: int) -> list[np.ndarray]:
+    order = np.random.default_rng([batches.seed, epoch]).permutation(len(batches.costs))
+    borders = _cut(batches.costs[order], batches.budget)
+    return [order[start:end] for start, end in zip(borders, borders[1:], strict=False)]
+
+
+def in_order(costs: np.ndarray, budget: int) -> list[np.ndarray]:
+    """Batches for inference: rows sorted by cost, dearest first (memory peaks at once), ties in input order."""
+    if len(costs) == 0:
+        return []
+    order = np.argsort(-np.asarray(costs), kind="stable")
+    batches, start, spent = [], 0, 0
+    for place, cost in enumerate(costs[order]):
+        if place > start and spent + cost > budget:
+            batches.append(order[start:place])
+            start, spent = place, 0
+        spent += int(cost)
+    return [*batches, order[start:]]

@@ -1,0 +1,63 @@
+"""From a file to Records: tables (CSV, TSV, Parquet) and FASTA, plain or compressed (.gz, .xz)."""
+
+from pathlib import Path
+
+from biograft.data.alphabet import Alphabet
+from biograft.data.fasta import entries, fasta
+from biograft.data.records import Records, missing_column
+from biograft.data.source import form
+from biograft.data.tables import Table, table, write_table
+
+__all__ = ["Table", "fasta", "read", "table", "write_table"]
+
+
+def read(
+    path: Path | str,
+    *,
+    sequence: str = "sequence",
+    id: str | None = None,
+    alphabet: str | Alphabet = "auto",
+    unknown: str | None = None,
+) -> Records:
+    """Read labelled sequences, cleaned; the form of the file goes by its suffix.
+
+    Tables: ``sequence`` and ``id`` name columns; ``id`` None takes the column "id" if there is one, else rows
+    are numbered row1, row2, … Other columns stay text as written ("01", "NA"), '' = missing. FASTA: the id is
+    the first word of the header, the rest goes to column "description"; ``sequence``, ``id`` do not apply.
+    ``alphabet``: auto, protein, dna or rna. ``unknown``: a letter that replaces letters outside the alphabet.
+    Raises BiograftError for whatever is wrong with the file, its structure, an id or a sequence.
+    """
+    path = Path(path)
+    if form(path) == "fasta":
+        lines, headers, sequences = (list(part) for part in zip(*entries(path), strict=True))
+        words = [[*header.split(None, 1), ""][:2] for header in headers]
+        ids, columns = [word[0] for word in words], {"description": [word[1].strip() for word in words]}
+        return Records.of(
+            sequences, ids, columns, alphabet=alphabet, unknown=unknown, source=path.name, lines=lines
+        )
+    found = table(path)
+    columns = dict(found.columns)
+    raw = _taken(columns, sequence, found, "--sequence COL")
+    if id is None:
+        identities = columns.pop("id", None)
+    elif id == sequence:
+        identities = list(raw)
+    else:
+        identities = _taken(columns, id, found, "--id COL")
+    return Records.of(
+        raw, identities, columns, alphabet=alphabet, unknown=unknown, source=found.source, lines=found.lines
+    )
+
+
+def _taken(columns: dict[str, list[str]], name: str, found: Table, option: str) -> list[str]:
+    """Take a column out of ``columns``. Where it is missing, say which there are, and the option to use."""
+    if name in columns:
+        return columns.pop(name)
+    advice = f"Name it with {option}."
+    only = next(iter(found.columns))
+    if len(found.columns) == 1:
+        for mark, word in (("\t", "tabs"), (",", "commas"), (";", "semicolons")):
+            if mark in only:
+                advice = f"Its columns seem to be parted by {word}: expected tabs in .tsv, commas in .csv."
+                break
+    raise missing_column(name, list(found.columns), found.source, advice)

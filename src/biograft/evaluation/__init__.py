@@ -1,0 +1,1 @@
+"""Whether it worked: intervals, the verdict, calibration. Arrays in, numbers out."""

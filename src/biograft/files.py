@@ -1,0 +1,105 @@
+"""Files that are either whole or absent: written beside their place, synced, then renamed over it."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from biograft.errors import BiograftError
+
+__all__ = ["atomic", "atomic_folder", "digest", "file_digest", "read_json", "sync", "write_json", "write_text"]
+
+
+def sync(path: Path) -> None:
+    """Force the content of a file, or the entries of a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def atomic(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path in the folder of ``path``; on success it replaces ``path``, on any failure it vanishes."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        part.chmod(0o644)  # mkstemp makes private files; results are meant to be shared
+        sync(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    sync(path.parent)
+
+
+@contextmanager
+def atomic_folder(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary folder; on success it takes the place of ``path`` (an older one is removed last)."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    part.chmod(0o755)
+    old = part.with_suffix(".old")
+    try:
+        yield part
+        for file in sorted(part.rglob("*")):
+            sync(file)
+        if path.exists():
+            path.replace(old)
+        part.replace(path)
+        sync(path.parent)
+    except BaseException:
+        if old.exists() and not path.exists():
+            old.replace(path)
+        raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    with atomic(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path | str, content: Any) -> None:
+    """Write JSON atomically; numbers that are not finite are refused, because no other reader understands them."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path | str) -> Any:
+    """Read JSON. Raises BiograftError where the file is missing or damaged, with its name and the place."""
+    path = Path(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BiograftError(f"File not found: '{path}'. Check the path.") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as fault:
+        raise BiograftError(f"'{path}' is not valid JSON ({fault}). It was cut or edited; make it again.") from None
+
+
+def digest(*parts: str | bytes) -> str:
+    """First 16 hexadecimal digits of SHA-256 over the parts; each part's length is hashed too, so borders count."""
+    state = hashlib.sha256()
+    for part in parts:
+        raw = part.encode() if isinstance(part, str) else part
+        state.update(len(raw).to_bytes(8, "little"))
+        state.update(raw)
+    return state.hexdigest()[:16]
+
+
+def file_digest(path: Path | str) -> str:
+    """First 16 hexadecimal digits of the SHA-256 of a file's bytes."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]

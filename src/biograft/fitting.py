@@ -1,0 +1,402 @@
+"""The main flow: a table becomes a tested, saved, predicting model, in one folder that survives a crash."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from biograft.assessment import Examination, examine
+from biograft.backbones.backbone import Backbone
+from biograft.backbones.store import Stored, cache_folder, embed
+from biograft.bundle import Bundle, load, load_backbone
+from biograft.catalog import resolve
+from biograft.data.batches import in_order
+from biograft.data.examples import Examples
+from biograft.data.packed import Packed
+from biograft.data.readers import read, write_table
+from biograft.data.records import Records
+from biograft.data.split import Split
+from biograft.errors import BiograftError
+from biograft.evaluation.conformal import residual_quantile
+from biograft.files import digest, file_digest, write_json, write_text
+from biograft.hardware import Hardware
+from biograft.model import Model
+from biograft.preparation import Prepared, prepare
+from biograft.reporting import Story, write_report
+from biograft.run import RunFolder
+from biograft.strategies.simple import Labelled, simple_answers
+from biograft.strategies.strategy import FixedFeatures, Strategy
+from biograft.tasks.levels import Sequence as SequenceLevel
+from biograft.tasks.task import Level, Task
+from biograft.trainer import Outcome, Trainer, Training
+
+__all__ = ["Recipe", "Result", "Stages", "fit", "fit_recipe"]
+
+Stages = Callable[[str, int, int], None]  # stage, done, total
+MOST_POSITIONS = 1024
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Every choice of a run, enough to repeat it; the fields are the options of the command line.
+
+    Attributes:
+        table: file of the records; '' if they came from memory.
+        table_digest: of its content.
+        pool: ``mean``, ``positions`` or ``auto`` (positions for one-hot letters of records of one length).
+        epochs: None takes the default of the loop.
+    """
+
+    table: str = ""
+    label: str = ""
+    sequence: str = "sequence"
+    id: str | None = None
+    level: str = "auto"
+    task: str = "auto"
+    alphabet: str = "auto"
+    unknown: str | None = None
+    split: str = "auto"
+    identity: float = 0.4
+    mask: tuple[str, ...] = ()
+    backbone: str = "auto"
+    strategy: str = "auto"
+    pool: str = "auto"
+    train_limit: int | None = None
+    epochs: float | None = None
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "auto"
+    table_digest: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Fields as TOML holds them."""
+        return {**asdict(self), "mask": list(self.mask)}
+
+    @classmethod
+    def of(cls, choices: dict[str, Any], source: str) -> "Recipe":
+        """From TOML. Raises BiograftError for a choice that doesn't exist."""
+        known = {field.name for field in fields(cls)}
+        wrong = sorted(set(choices) - known)
+        if wrong:
+            raise BiograftError(f"Unknown choice '{wrong[0]}' in '{source}'. A recipe may hold: {', '.join(sorted(known))}.")
+        return cls(**{**choices, "mask": tuple(choices.get("mask", ()))})
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What a run leaves.
+
+    Attributes:
+        folder: of the run.
+        report: content of ``report.json``.
+    """
+
+    folder: Path
+    report: dict[str, Any]
+
+    @property
+    def metrics(self) -> dict[str, dict[str, Any]]:
+        """Metrics of the test part: value, low, high by name."""
+        return self.report["metrics"]["test"]
+
+    @property
+    def model(self) -> Bundle:
+        """The saved model, loaded."""
+        return load(self.folder)
+
+
+class _Clock:
+    """Seconds by stage, and word of them to whoever listens."""
+
+    def __init__(self, listener: Stages | None) -> None:
+        self.seconds: dict[str, float] = {}
+        self._listener = listener
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Callable[[int, int], None]]:
+        began = time.monotonic()
+        self._tell(name, 0, 1)
+        try:
+            yield lambda done, total: self._tell(name, done, total)
+        finally:
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - began, 2)
+
+    def _tell(self, name: str, done: int, total: int) -> None:
+        if self._listener:
+            self._listener(name, done, total)
+
+
+def fit(
+    table: Records | str | Path,
+    label: str | Task,
+    *,
+    out: str | Path | None = None,
+    split: str | Split = "auto",
+    backbone: str = "auto",
+    strategy: str = "auto",
+    identity: float = 0.4,
+    train_limit: int | None = None,
+    epochs: float | None = None,
+    seed: int = 0,
+    progress: Stages | None = None,
+) -> Result:
+    """Train, test, report and save.
+
+    Args:
+        table: records, or the file that holds them.
+        label: name of the label column, or a task.
+        out: folder of the run; None names one under ``runs/`` after the choices. A run that is there is continued,
+            a finished one is read.
+        split: ``homology``, ``random``, ``column:NAME``, ``auto``, or parts made by :func:`biograft.split`.
+        backbone: name in the catalog, a trained model's folder or a checkpoint's folder.
+        strategy: name in the catalog.
+        identity: from which on sequences are of one family, 0 to 1.
+        train_limit: use so many training records only.
+        epochs: passes over the training part, where the strategy needs the loop.
+        progress: hears ``(stage, done, total)``.
+
+    Raises:
+        BiograftError: wherever the table or the choices don't fit; the message says what to do.
+    """
+    task = label if isinstance(label, Task) else Task(label)
+    how = split if isinstance(split, str) else digest(*split.parts.tolist())
+    recipe = Recipe(
+        table="" if isinstance(table, Records) else str(table), label=task.label, level=task.level, task=task.kind,
+        mask=task.masks, split=how, identity=identity, backbone=backbone, strategy=strategy,
+        train_limit=train_limit, epochs=epochs, seed=seed,
+    )  # fmt: skip
+    records = table if isinstance(table, Records) else None
+    return fit_recipe(recipe, out, records=records, split=split if isinstance(split, Split) else None, progress=progress)
+
+
+def fit_recipe(
+    recipe: Recipe,
+    out: str | Path | None = None,
+    *,
+    records: Records | None = None,
+    split: Split | None = None,
+    progress: Stages | None = None,
+) -> Result:
+    """:func:`fit` for choices that are gathered in a recipe."""
+    clock = _Clock(progress)
+    hardware = Hardware.choose(recipe.device, recipe.precision)
+    with clock.stage("read"):
+        if records is None:
+            columns = {"sequence": recipe.sequence, "id": recipe.id}
+            records = read(recipe.table, **columns, alphabet=recipe.alphabet, unknown=recipe.unknown)
+            found = file_digest(recipe.table)
+        else:
+            texts = [part for name in sorted(records.columns) for part in (name, *records.columns[name])]
+            found = digest(*records.ids, *records.sequences, *texts)
+    if recipe.table_digest not in ("", found):
+        raise BiograftError(f"The table '{recipe.table}' has changed since the recipe was made. Remove table_digest to use it.")
+    recipe = replace(recipe, table_digest=found, device=hardware.device, precision=hardware.precision)
+    records.column(recipe.label)
+    folder = RunFolder.open(out or _default_folder(recipe), recipe.as_dict())
+    report = folder.report()
+    if report is not None:
+        return Result(folder.path, report)
+    return _Fit(recipe, records, split, folder, hardware, clock).run()
+
+
+def _default_folder(recipe: Recipe) -> Path:
+    names = [Path(recipe.table).name.split(".")[0] or "table", recipe.label, Path(recipe.backbone).name, recipe.strategy]
+    return Path("runs") / "-".join([*names, digest(json.dumps(recipe.as_dict(), sort_keys=True))[:6]])
+
+
+@dataclass(eq=False)
+class _Fit:
+    """One run, step after step."""
+
+    recipe: Recipe
+    records: Records
+    split: Split | None
+    folder: RunFolder
+    hardware: Hardware
+    clock: _Clock
+
+    def run(self) -> Result:
+        recipe, clock = self.recipe, self.clock
+        task = Task(recipe.label, recipe.level, recipe.task, recipe.mask)
+        with clock.stage("families") as told:
+            prepared = prepare(
+                self.records, task, how=self.split or recipe.split, identity=recipe.identity,
+                train_limit=recipe.train_limit, seed=recipe.seed, progress=told,
+            )  # fmt: skip
+        self._save_split(prepared)
+        with torch.random.fork_rng():
+            torch.manual_seed(recipe.seed)
+            model, strategy = self._build(prepared)
+            rows = self._inputs(model, strategy, prepared)
+            outcome, notes = self._learn(model, strategy, rows, prepared)
+        outputs = self._answer(model, rows, prepared)
+        bundle = self._save(model, prepared, outputs, outcome)
+        return self._report(bundle, strategy, prepared, outputs, outcome, notes)
+
+    def _save_split(self, prepared: Prepared) -> None:
+        columns = {
+            "id": prepared.records.ids,
+            "set": prepared.split.parts.tolist(),
+            "family": [str(family) for family in prepared.split.families.tolist()],
+        }
+        write_table(self.folder.path / "split.tsv", columns)
+
+    def _build(self, prepared: Prepared) -> tuple[Model, Strategy]:
+        recipe, level = self.recipe, prepared.level
+        name = recipe.backbone
+        if name == "auto":
+            name = "cnn" if level.resolution == 1 else "kmer"
+        backbone = load_backbone(name, prepared.records.alphabet.name)
+        strategy_name = recipe.strategy
+        if strategy_name == "auto":
+            rests = backbone.pretrained or not any(True for _ in backbone.parameters())
+            strategy_name = "frozen" if rests else "scratch"
+        strategy: Strategy = resolve("strategies", strategy_name)()
+        level = _pooled(recipe.pool, level, backbone, prepared.records)
+        head = strategy.head(backbone, level, prepared.kind)
+        return Model(backbone, head, level, prepared.kind), strategy
+
+    def _inputs(self, model: Model, strategy: Strategy, prepared: Prepared) -> list[np.ndarray]:
+        """What the model reads, for every record: codes, or vectors from the store where the backbone rests."""
+        sequences, backbone = prepared.records.sequences, model.backbone
+        if not (strategy.cacheable and any(True for _ in backbone.parameters())):
+            return [backbone.encode(sequence) for sequence in sequences]
+        pooled = isinstance(model.level, SequenceLevel) and model.level.pool == "mean"
+        with self.clock.stage("embed") as told:
+            folder = cache_folder(backbone, sequences, pooled, self.hardware)
+            vectors = embed(backbone, sequences, folder, pooled=pooled, hardware=self.hardware, progress=told)
+        return vectors.rows()
+
+    def _learn(
+        self, model: Model, strategy: Strategy, rows: list[np.ndarray], prepared: Prepared
+    ) -> tuple[Outcome | None, list[str]]:
+        """Carry the strategy out. The model's backbone is whole again afterwards."""
+        with self.clock.stage("train") as told:
+            train, valid = (_examples(name, rows, prepared) for name in ("train", "valid"))
+            whole = model.backbone
+            stored = strategy.cacheable and any(True for _ in whole.parameters())
+            if stored:
+                model.backbone = Stored(whole)
+            features = _features(model, train, self.recipe.seed) if strategy.exact(model.level) else None
+            notes = strategy.start(model, features)
+            phases = strategy.phases(model)
+            outcome = None
+            if phases:
+                training = Training() if self.recipe.epochs is None else Training(epochs=self.recipe.epochs)
+                trainer = Trainer(
+                    model, phases, {"target": train}, valid if len(valid) else None, training, self.hardware,
+                    self.folder, self.recipe.seed,
+                )  # fmt: skip
+                outcome = trainer.run(told)
+            if stored:
+                model.backbone = whole
+            strategy.finish(model)
+        return outcome, notes
+
+    def _answer(self, model: Model, rows: list[np.ndarray], prepared: Prepared) -> dict[str, np.ndarray]:
+        """Outputs for the validation and the test part."""
+        whole, parts = model.backbone, {name: prepared.split.rows(name) for name in ("valid", "test")}
+        stored = len(rows) > 0 and rows[0].dtype.kind == "f" and whole.resolution == 1
+        with self.clock.stage("predict") as told:
+            if stored:
+                model.backbone = Stored(whole)
+            outputs = {
+                name: model.outputs([rows[row] for row in chosen], self.hardware, progress=told)
+                for name, chosen in parts.items()
+            }
+            model.backbone = whole
+        return outputs
+
+    def _save(
+        self, model: Model, prepared: Prepared, outputs: dict[str, np.ndarray], outcome: Outcome | None
+    ) -> Bundle:
+        """The model's folder, with the width of intervals learned on the validation part."""
+        half_width = None
+        _, units, _ = prepared.part("valid")
+        if prepared.kind.name == "regression" and len(units.values):
+            targets, known = prepared.kind.encode(units.values)
+            counted = known & units.counted
+            values = prepared.kind.decode(outputs["valid"][counted]).values
+            if values is not None:
+                half_width = residual_quantile(prepared.kind.truth(targets[counted]), values)
+        train, _, _ = prepared.part("train")
+        card = {"recipe": self.recipe.as_dict(), "steps": outcome.steps if outcome else 0}
+        bundle = Bundle(model.to("cpu"), self.recipe.label, train, half_width, card)
+        bundle.save(self.folder.model_path)
+        return bundle
+
+    def _report(
+        self, bundle: Bundle, strategy: Strategy, prepared: Prepared, outputs: dict[str, np.ndarray],
+        outcome: Outcome | None, notes: list[str],
+    ) -> Result:  # fmt: skip
+        """Hold the answers against the truth: from here on, and only here, test labels are read."""
+        recipe = self.recipe
+        with self.clock.stage("evaluate"):
+            parts: dict[str, Examination] = {}
+            for name in ("valid", "test"):
+                records, units, families = prepared.part(name)
+                if len(records):
+                    parts[name] = examine(
+                        records, units, prepared.kind, prepared.level, recipe.identity, recipe.seed, families
+                    )
+            predictions = bundle.answer(parts["test"].records, outputs["test"])
+            truth = parts["test"].records.column(recipe.label)
+            write_table(self.folder.path / "predictions.tsv", predictions.table(truth))
+        with self.clock.stage("baselines"):
+            train, units, families = prepared.part("train")
+            targets, known = prepared.kind.encode(units.values)
+            labelled = Labelled(train, targets, known & units.counted, units.lengths, families)
+            queries = {name: part.records for name, part in parts.items()}
+            found = simple_answers(labelled, prepared.kind, prepared.level, list(queries.values()), recipe.seed)
+            answers = {name: dict(zip(queries, rows, strict=True)) for name, rows in found.items()}
+        story = Story(bundle, strategy.name, prepared, parts, outputs, answers, predictions, outcome, notes)
+        report, page = write_report(story, recipe.as_dict(), self.hardware, self.folder.history(), self.clock.seconds)
+        write_text(self.folder.path / "report.html", page)
+        write_json(self.folder.report_path, report)
+        return Result(self.folder.path, report)
+
+
+def _pooled(pool: str, level: Level, backbone: Backbone, records: Records) -> Level:
+    """Letters of records of one length are read position by position; everything else is pooled."""
+    if pool not in ("auto", "mean", "positions"):
+        raise BiograftError(f"Unknown value for --pool: got '{pool}', expected one of auto, mean, positions.")
+    if not isinstance(level, SequenceLevel):
+        return level
+    lengths = set(records.lengths.tolist())
+    one_length = len(lengths) == 1 and backbone.resolution == 1
+    if pool == "positions" and not one_length:
+        raise BiograftError(
+            f"--pool positions needs records of one length and a vector per letter: got {len(lengths)} lengths and "
+            f"backbone '{backbone.name}'. Use --pool mean."
+        )
+    if pool == "positions" or (pool == "auto" and one_length and backbone.positional and max(lengths) <= MOST_POSITIONS):
+        return SequenceLevel("positions", lengths.pop())
+    return level
+
+
+def _examples(name: str, rows: list[np.ndarray], prepared: Prepared) -> Examples:
+    chosen = prepared.split.rows(name)
+    units = prepared.units.take(chosen)
+    targets, known = prepared.kind.encode(units.values)
+    families = prepared.split.families[chosen]
+    return Examples([rows[row] for row in chosen], targets, known & units.counted, units.lengths, families)
+
+
+@torch.inference_mode()
+def _features(model: Model, train: Examples, seed: int) -> FixedFeatures:
+    """Features of the units that count, in order."""
+    values = np.empty((len(train.targets), model.level.features(model.backbone.width)), dtype=np.float32)
+    starts = np.concatenate([[0], np.cumsum(train.units)])
+    for batch in in_order(train.lengths, 16_384):
+        block = model.level.readout(model.backbone.vectors(train.batch(batch).inputs)).float().numpy()
+        places = np.concatenate([np.arange(starts[row], starts[row + 1]) for row in batch])
+        values[places] = block
+    keep = train.counted
+    families = np.repeat(train.families, train.units)
+    return FixedFeatures(values[keep], train.targets[keep], families[keep], seed)

@@ -1,0 +1,68 @@
+"""What the machine offers: device, number type of the fast path, threads. Nothing here changes global state."""
+
+import contextlib
+import platform
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from biograft.errors import BiograftError
+
+__all__ = ["Hardware", "environment"]
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where and in which precision matrix products run.
+
+    Attributes:
+        device: ``cpu`` or ``cuda``.
+        precision: ``fp32`` or ``bf16`` (weights stay fp32; products run in bf16).
+    """
+
+    device: str = "cpu"
+    precision: str = "fp32"
+
+    @classmethod
+    def choose(cls, device: str = "auto", precision: str = "auto") -> "Hardware":
+        """Resolve ``auto``: a GPU where there is one, bf16 where the processor multiplies it natively."""
+        for option, value, allowed in (
+            ("--device", device, ("auto", "cpu", "cuda")),
+            ("--precision", precision, ("auto", "fp32", "bf16")),
+        ):
+            if value not in allowed:
+                raise BiograftError(f"Unknown value for {option}: got '{value}', expected one of {', '.join(allowed)}.")
+        cuda = torch.cuda.is_available()
+        if device == "cuda" and not cuda:
+            raise BiograftError("No CUDA device was found: got --device cuda. Use --device cpu or auto.")
+        if device == "auto":
+            device = "cuda" if cuda else "cpu"
+        if precision == "auto":
+            precision = "bf16" if _multiplies_bf16(device) else "fp32"
+        return cls(device, precision)
+
+    def products(self) -> contextlib.AbstractContextManager[Any]:
+        """Context in which matrix products and convolutions run in this precision."""
+        if self.precision == "fp32":
+            return contextlib.nullcontext()
+        return torch.autocast(self.device, dtype=torch.bfloat16)
+
+
+def _multiplies_bf16(device: str) -> bool:
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return bool(torch.backends.mkldnn.is_available() and torch.cpu._is_amx_tile_supported())
+
+
+def environment() -> dict[str, str | int]:
+    """Versions and machine, as reports keep them."""
+    from biograft import __version__
+
+    return {
+        "biograft": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "platform": f"{platform.system()} {platform.machine()}",
+        "threads": torch.get_num_threads(),
+    }

@@ -1,0 +1,191 @@
+"""From a table to parts that can be learned from: labels read, records parted, constants learned on training alone."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from biograft.data import split as splitting
+from biograft.data.clusters import families as find_families
+from biograft.data.records import Records
+from biograft.data.split import Split
+from biograft.errors import BiograftError
+from biograft.model import Progress
+from biograft.tasks.classification import MISSING
+from biograft.tasks.detection import find_kind, find_level
+from biograft.tasks.regression import numbers
+from biograft.tasks.task import LabelKind, Level, Task, Units
+
+__all__ = ["Prepared", "balance", "part_records", "prepare"]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A table whose parts are settled.
+
+    Attributes:
+        records: all labelled records.
+        units: their labels, raw.
+        level: where labels sit.
+        kind: what they are; its constants come from the training part only.
+        split: parts and families of the records.
+        counts: records left out and why, by name.
+        notes: sentences for the report.
+    """
+
+    records: Records
+    units: Units
+    level: Level
+    kind: LabelKind
+    split: Split
+    counts: dict[str, int]
+    notes: list[str] = field(default_factory=list)
+
+    def part(self, name: str) -> tuple[Records, Units, np.ndarray]:
+        """Records, units and families of a part."""
+        rows = self.split.rows(name)
+        return self.records.take(rows), self.units.take(rows), self.split.families[rows]
+
+
+def _known(units: Units) -> np.ndarray:
+    """``(units,)`` bool: labelled and not masked out. Looks at whether there is a label, never at which."""
+    present = ~np.isin(units.values.astype(str), [*MISSING, " "])
+    return present & units.counted
+
+
+def _rows_with(units: Units, known: np.ndarray) -> np.ndarray:
+    """Records that have at least one known unit."""
+    return np.flatnonzero(np.bincount(units.owner[known], minlength=len(units.lengths)) > 0)
+
+
+def part_records(
+    records: Records,
+    how: str = "auto",
+    *,
+    identity: float = 0.4,
+    strata: np.ndarray | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Split:
+    """Part records: by homology, at random, or as a column says.
+
+    Args:
+        how: ``homology``, ``random``, ``column:NAME``, or ``auto``: the column ``set`` if there is one, else homology.
+        identity: families hold everything that is connected by alignments of this identity or more, 0 to 1.
+        strata: ``(records,)`` int classes to keep in balance; None for none.
+
+    Raises:
+        BiograftError: for another ``how``, or where no such split is possible.
+    """
+    if not 0 < identity <= 1:
+        raise BiograftError(f"--identity is a share: got {identity:g}, expected above 0 and at most 1, such as 0.4.")
+    if how == "auto":
+        how = "column:set" if "set" in records.columns else "homology"
+    if how not in ("homology", "random") and not how.startswith("column:"):
+        raise BiograftError(f"Unknown split: got '{how}', expected homology, random or column:NAME. Choose one of them.")
+    found = find_families(records.sequences, records.alphabet, identity, progress=progress)
+    if how == "homology":
+        parts = splitting.by_family(found.labels, strata, seed=seed)
+    elif how == "random":
+        parts = splitting.random(len(records), strata, seed=seed)
+    else:
+        name = how.removeprefix("column:")
+        parts = splitting.by_column(records.column(name), found.labels, strata, seed=seed, column=name)
+    return Split(parts, found.labels, how, found.program)
+
+
+def prepare(
+    records: Records, task: Task, *, how: str | Split = "auto", identity: float = 0.4, train_limit: int | None = None,
+    seed: int = 0, progress: Progress | None = None,
+) -> Prepared:  # fmt: skip
+    """Settle level, kind and parts of a table.
+
+    Raises BiograftError where labels don't fit, nothing can be learned, or no split is possible.
+    """
+    level = find_level(task, records)
+    units = level.read(records, task.label, task.masks)
+    rows = _rows_with(units, _known(units))
+    if len(rows) == 0:
+        raise BiograftError(
+            f"Column '{task.label}' holds no label: all {len(records)} values are empty"
+            f"{' or masked out' if task.masks else ''}. Check --label{' and --mask' if task.masks else ''}."
+        )
+    counts = {"unlabelled": len(records) - len(rows)}
+    if isinstance(how, Split):
+        split = Split(how.parts[rows], how.families[rows], how.how, how.program)
+        records, units = records.take(rows), units.take(rows)
+    else:
+        records, units = records.take(rows), units.take(rows)
+        by_column = how.startswith("column:") or (how == "auto" and "set" in records.columns)
+        strata = None if by_column else _strata(task, records, units)
+        split = part_records(records, how, identity=identity, strata=strata, seed=seed, progress=progress)
+    for name in ("train", "test"):
+        if len(split.rows(name)) == 0:
+            raise BiograftError(
+                f"The {name} part is empty: no labelled record is in it. Check the column of --split and --label."
+            )
+    counts["unused"] = int((split.parts == "").sum())
+    if train_limit is not None:
+        split = _limited(split, train_limit, seed, counts)
+    train = split.rows("train")
+    learned = units.take(train)
+    kind_type = find_kind(task, learned)
+    if kind_type.name == "regression":
+        _check_numbers(records, units, task.label)
+    kind = kind_type.learn(learned.values[_known(learned)], task.label)
+    return Prepared(records, units, level, kind, split, counts, _notes(kind, learned))
+
+
+def _check_numbers(records: Records, units: Units, label: str) -> None:
+    """Name the place of the first label that is no number; what the numbers are is not looked at."""
+    try:
+        numbers(units.values)
+    except BiograftError as fault:
+        for value, row in zip(units.values.tolist(), units.owner.tolist(), strict=True):
+            try:
+                numbers(np.array([value], dtype=object))
+            except BiograftError:
+                raise BiograftError(f"{fault} (column '{label}', {records.where(row)})") from None
+        raise
+
+
+def _strata(task: Task, records: Records, units: Units) -> np.ndarray | None:
+    """Classes, or fifths of a number, to keep in balance; none for labels per residue."""
+    if len(units.values) != len(records):
+        return None
+    kind_type = find_kind(task, units)
+    if kind_type.name == "regression":
+        _check_numbers(records, units, task.label)
+    kind = kind_type.learn(units.values[_known(units)], task.label)
+    return kind.strata(kind.encode(units.values)[0])
+
+
+def balance(records: Records, label: str) -> np.ndarray | None:
+    """``(records,)`` int strata of a label column, for splits: classes, fifths of numbers, -1 without label."""
+    task = Task(label)
+    units = find_level(task, records).read(records, label)
+    return _strata(task, records, units)
+
+
+def _limited(split: Split, limit: int, seed: int, counts: dict[str, int]) -> Split:
+    """Keep so many training records, drawn at random; the others are unused."""
+    train = split.rows("train")
+    if limit < 2:
+        raise BiograftError(f"--train-limit is a number of records: got {limit}, expected 2 or more.")
+    dropped = np.random.default_rng(seed).permutation(train)[limit:]
+    counts["beyond_limit"] = len(dropped)
+    parts = split.parts.copy()
+    parts[dropped] = ""
+    return Split(parts, split.families, split.how, split.program)
+
+
+def _notes(kind: LabelKind, train: Units) -> list[str]:
+    rare: Any = getattr(kind, "rare", None)
+    if rare is None:
+        return []
+    codes, known = kind.encode(train.values)
+    few = rare(codes[known & train.counted], 5)
+    if not few:
+        return []
+    names = ", ".join(few[:8]) + (" …" if len(few) > 8 else "")
+    return [f"Classes with fewer than 5 training labels: {len(few)} ({names}). Their numbers mean little."]

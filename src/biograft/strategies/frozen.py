@@ -1,0 +1,71 @@
+"""The backbone stays as it is; only a head is learned, on vectors that are computed once.
+
+A label per sequence takes a linear head, solved exactly; labels per residue take a small convolutional head.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+from biograft.backbones.backbone import Backbone
+from biograft.model import ConvolutionalHead, LinearHead, Model
+from biograft.strategies.linear import logistic, ridge
+from biograft.strategies.strategy import FixedFeatures, Group, Phase, Strategy, parameters
+from biograft.tasks.task import LabelKind, Level
+
+__all__ = ["Frozen"]
+
+
+@dataclass(frozen=True)
+class Frozen(Strategy):
+    """Linear probe or small convolutional head on a backbone at rest.
+
+    Attributes:
+        learning_rate: of a head that needs the loop.
+        weight_decay: decoupled (AdamW, arXiv:1711.05101).
+        channels: of the convolutional head.
+        dropout: of the convolutional head.
+    """
+
+    name: ClassVar[str] = "frozen"
+    cacheable: ClassVar[bool] = True
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.01
+    channels: int = 64
+    dropout: float = 0.1
+
+    def head(self, backbone: Backbone, level: Level, kind: LabelKind) -> nn.Module:
+        """Linear where :meth:`exact` holds, else convolutional."""
+        if self.exact(level):
+            return LinearHead(level, backbone.width, kind.width)
+        return ConvolutionalHead(level, backbone.width, kind.width, self.channels, dropout=self.dropout)
+
+    def exact(self, level: Level) -> bool:
+        """True for labels per sequence."""
+        return level.resolution is None
+
+    def start(self, model: Model, features: FixedFeatures | None) -> list[str]:
+        """Freeze the backbone; solve a linear head by ridge (one output) or logistic regression (classes)."""
+        model.backbone.requires_grad_(False)
+        if features is None:
+            model.head.requires_grad_(True)
+            return []
+        model.head.requires_grad_(False)
+        if not isinstance(model.head, LinearHead):
+            raise TypeError(f"Fixed features are solved for a LinearHead, got {type(model.head).__name__}.")
+        standardise = None if model.backbone.standardise else False
+        if model.kind.name == "regression":
+            fit = ridge(features.values, features.targets, features.families, standardise=standardise, seed=features.seed)
+        else:
+            fit = logistic(
+                features.values, features.targets, model.kind.width, features.families,
+                standardise=standardise, seed=features.seed,
+            )  # fmt: skip
+        model.head.set_linear(fit.weight, fit.bias)
+        return [fit.how]
+
+    def phases(self, model: Model) -> list[Phase]:
+        """None for a solved head; else one phase that moves the head alone."""
+        learning = tuple(p for p in parameters([model.head]) if p.requires_grad)
+        return [Phase((Group(learning, self.learning_rate, self.weight_decay),))] if learning else []

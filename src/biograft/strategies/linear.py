@@ -1,0 +1,214 @@
+"""Linear heads on features at rest: ridge and multinomial logistic regression, their penalty chosen by inner folds.
+
+Inside, features are centred and a row has a mean squared norm of 1, so that one grid of penalties fits any backbone;
+``weight`` and ``bias`` are folded back and act on the features as they came. Inner folds keep families together:
+with relatives on both sides they would ask for too weak a penalty.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.optimize import minimize
+from scipy.stats import rankdata
+from torch import Tensor
+
+from biograft.errors import BiograftError
+
+__all__ = ["LinearFit", "logistic", "ridge", "subsample"]
+
+_GRID = 10.0 ** np.arange(6, -6.1, -0.5)  # both ends are limits: the mean alone, and least squares
+_COARSE = 10.0 ** np.arange(4, -3.1, -0.5)  # for products in single precision
+_SMALL = 2000  # a decomposition of this size takes about a second
+_MOST = 4000  # rows on which a larger ridge chooses its penalty
+_HELD = 0.2  # share of a single hold-out
+
+
+@dataclass(frozen=True)
+class LinearFit:
+    """A solved head: ``features @ weight.T + bias``.
+
+    Attributes:
+        weight: ``(outputs, features)`` float32, for features as they came.
+        bias: ``(outputs,)`` float32.
+        penalty: as scikit-learn counts it: ``alpha`` of Ridge, ``1 / C`` of a multinomial LogisticRegression (of two
+            classes: ``2 / C``), on features as they came, or standardised where ``how`` says so.
+        scores: of every candidate on the inner folds, smaller is better: mean squared error, or log loss.
+        how: a sentence on what was chosen, and by what.
+    """
+
+    weight: np.ndarray
+    bias: np.ndarray
+    penalty: float
+    scores: dict[str, float]
+    how: str
+
+
+@dataclass(frozen=True, eq=False)
+class _Scaled:
+    """Features ``(rows, features)`` brought to mean 0 and a mean squared norm of 1 per row, and the way back.
+
+    Attributes:
+        factor: what every feature was multiplied by; 0 where it does not vary.
+        unit: of the penalty: 1 here is this much in scikit-learn's count.
+    """
+
+    name: str
+    values: Tensor
+    mean: np.ndarray
+    factor: np.ndarray
+    unit: float
+
+    def label(self, penalty: float) -> str:
+        return f"{self.name} features, penalty {penalty * self.unit:.3g}"
+
+    def fit(self, weight: np.ndarray, bias: np.ndarray, penalty: float, scores: dict[str, float], how: str) -> LinearFit:
+        """Folded back: ``weight (outputs, features)`` and ``bias (outputs,)`` act on scaled features."""
+        raw = weight * self.factor
+        bias = bias - raw @ self.mean
+        return LinearFit(raw.astype(np.float32), bias.astype(np.float32), penalty * self.unit, scores, how)
+
+
+@dataclass(frozen=True, eq=False)
+class _Folds:
+    """Inner parts: pairs of row indices (learn, held out); none where there are too few rows."""
+
+    parts: tuple[tuple[np.ndarray, np.ndarray], ...]
+    how: str
+
+
+def subsample(rows: int, limit: int, seed: int) -> np.ndarray:
+    """At most ``limit`` of the indices below ``rows``, ascending, drawn without replacement."""
+    if rows <= limit:
+        return np.arange(rows)
+    return np.sort(np.random.default_rng(seed).choice(rows, limit, replace=False))
+
+
+def ridge(
+    features: np.ndarray, targets: np.ndarray, groups: np.ndarray, *, standardise: bool | None, seed: int
+) -> LinearFit:
+    """Least squares with an L2 penalty, solved exactly.
+
+    Taken is the penalty of least squared error on inner folds; or, where another one ranks held-out rows better by more
+    than two standard errors over the folds, that one, its slope corrected by the held-out rows.
+
+    Args:
+        features: ``(rows, features)``.
+        targets: ``(rows,)``.
+        groups: ``(rows,)`` the family of each row. Fewer than three families, or one with most of the rows, are ignored.
+        standardise: every feature to unit variance, or all as they are; None lets the inner folds choose.
+        seed: of the folds.
+
+    Raises:
+        BiograftError: no rows; a feature or a target that is not finite.
+    """
+    targets = np.asarray(targets, dtype=np.float64).reshape(-1)
+    _check(features, targets)
+    exact = min(features.shape) <= _SMALL
+    choice = subsample(len(targets), len(targets) if exact else _MOST, seed)
+    folds = _folds(groups[choice], np.zeros(len(choice), dtype=np.int64), 5 if exact else 1, seed)
+    grid = _GRID if exact else _COARSE
+    tried: list[tuple[_Scaled, list[_Held]]] = []
+    scores: dict[str, float] = {}
+    for scaled in _scalings(features, standardise):
+        values = scaled.values[torch.from_numpy(choice)]
+        held = [_held(values, targets[choice], learn, out, grid) for learn, out in folds.parts]
+        tried.append((scaled, held))
+        if held:
+            scores |= dict(zip(map(scaled.label, grid), _errors(held).tolist(), strict=True))
+    scaled, penalty, slope, why = _choose(tried, grid, folds, targets)
+    weight = slope * _weights(scaled.values, targets, penalty, exact)
+    how = f"ridge regression on {scaled.label(penalty)}; {why}"
+    return scaled.fit(weight[None], np.array([targets.mean()]), penalty, scores, how)
+
+
+@dataclass(frozen=True, eq=False)
+class _Held:
+    """Answers ``(penalties, rows)`` for one fold's held-out rows, about the mean of the rows learned from."""
+
+    answers: np.ndarray
+    truth: np.ndarray
+    share: float  # of all rows that were learned from
+
+    def ranking(self) -> np.ndarray:
+        """Spearman's correlation per penalty; 0 where a side does not vary."""
+        ranks, truth = rankdata(self.answers, axis=1), rankdata(self.truth)
+        ranks, truth = ranks - ranks.mean(1, keepdims=True), truth - truth.mean()
+        scale = np.sqrt((ranks**2).sum(1) * (truth @ truth))
+        return np.divide(ranks @ truth, scale, out=np.zeros(len(ranks)), where=scale > 0)
+
+
+def _held(values: Tensor, targets: np.ndarray, learn: np.ndarray, out: np.ndarray, grid: np.ndarray) -> _Held:
+    exact = min(values.shape) <= _SMALL
+    train, rest = (values[torch.from_numpy(rows)].to(torch.float64 if exact else torch.float32) for rows in (learn, out))
+    middle, level = train.mean(0), targets[learn].mean()
+    train, rest = train - middle, rest - middle
+    dual = train.shape[0] < train.shape[1]
+    solved = _solve(*_system(train, targets[learn] - level), grid)
+    read = (rest @ train.T if dual else rest).double()
+    return _Held((solved @ read.T).numpy(), targets[out] - level, len(learn) / len(targets))
+
+
+def _system(train: Tensor, targets: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Matrix and right side of the normal equations, in whichever of rows and features there are fewer of."""
+    right = torch.from_numpy(targets)
+    if train.shape[0] < train.shape[1]:
+        return (train @ train.T).double(), right
+    return (train.T @ train).double(), (train.T @ right.to(train.dtype)).double()
+
+
+def _solve(matrix: Tensor, right: Tensor, penalties: np.ndarray) -> Tensor:
+    """``(penalties, size)``: solutions of ``(matrix + penalty) x = right``; one decomposition serves all if small."""
+    if len(matrix) <= _SMALL and len(penalties) > 1:
+        values, basis = torch.linalg.eigh(matrix)
+        shrunk = (basis.T @ right) / (values.clamp(min=0) + torch.from_numpy(penalties)[:, None])
+        return shrunk @ basis.T
+    solved = []
+    for penalty in penalties.tolist():
+        shifted = matrix.clone()
+        shifted.diagonal().add_(penalty)
+        solved.append(torch.cholesky_solve(right[:, None], torch.linalg.cholesky(shifted))[:, 0])
+    return torch.stack(solved)
+
+
+def _weights(values: Tensor, targets: np.ndarray, penalty: float, exact: bool) -> np.ndarray:
+    """``(features,)`` from all rows; values are centred already."""
+    values = values.double() if exact else values
+    solved = _solve(*_system(values, targets - targets.mean()), np.array([penalty]))[0]
+    dual = values.shape[0] < values.shape[1]
+    return (values.T @ solved.to(values.dtype)).double().numpy() if dual else solved.numpy()
+
+
+def _errors(held: list[_Held]) -> np.ndarray:
+    """Mean squared error per penalty over all held-out rows."""
+    return np.concatenate([(fold.answers - fold.truth) ** 2 for fold in held], axis=1).mean(1)
+
+
+def _choose(
+    tried: list[tuple[_Scaled, list[_Held]]], grid: np.ndarray, folds: _Folds, targets: np.ndarray
+) -> tuple[_Scaled, float, float, str]:
+    """Scaling, penalty, slope of the answers, and why."""
+    if not folds.parts:
+        return tried[0][0], 1.0, 1.0, folds.how
+    errors = np.stack([_errors(held) for _, held in tried])
+    which, place = np.unravel_index(errors.argmin(), errors.shape)
+    alone = np.concatenate([fold.truth**2 for fold in tried[0][1]]).mean()
+    why = f"of least squared error {folds.how}: {errors.min():.3g}, the mean alone {alone:.3g}"
+    if len(folds.parts) < 3 or len(targets) < 100:  # too few to tell rankings apart
+        return tried[which][0], float(grid[place]), 1.0, why
+    ranking = np.stack([[fold.ranking() for fold in held] for _, held in tried])  # (scalings, folds, penalties)
+    other, spot = np.unravel_index(ranking.mean(1).argmax(), errors.shape)
+    gain = ranking[other, :, spot] - ranking[which, :, place]
+    if gain.mean() <= 2 * gain.std(ddof=1) / np.sqrt(len(gain)):
+        return tried[which][0], float(grid[place]), 1.0, why
+    scaled, held = tried[other]
+    pairs = [(fold.answers[spot] - fold.answers[spot].mean(), fold.truth) for fold in held]
+    slope = sum(answer @ truth for answer, truth in pairs) / sum(answer @ answer for answer, _ in pairs)
+    # A strong penalty shrinks in proportion to the rows: scaled with them, the slope of the folds holds for all.
+    penalty = float(grid[spot]) / held[0].share
+    why = (
+        f"of best rank correlation {folds.how}: {ranking[other, :, spot].mean():.3f}, against "
+        f"{ranking[which, :, place].mean():.3f} at least squared error; answers stretched by {slope:.3g}"
+    )
+    return scaled, penalty, float(slope), why

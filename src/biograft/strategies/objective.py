@@ -1,0 +1,39 @@
+"""Terms of the objective  Σ λ · loss(stream):  the target's loss, a source's loss, a penalty are one Term each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from biograft.data.examples import Batch
+from biograft.model import Model
+
+__all__ = ["Term", "supervised"]
+
+
+@dataclass(frozen=True)
+class Term:
+    """One loss with its weight λ and the stream that it draws batches from.
+
+    Attributes:
+        name: under which it is logged.
+        loss: ``(model, batch) -> ()`` scalar.
+        stream: ``target`` or ``source``.
+        weight: λ, fixed, or a function of the share of the steps done (0 to 1).
+    """
+
+    name: str
+    loss: Callable[[Model, Batch], Tensor]
+    stream: str = "target"
+    weight: float | Callable[[float], float] = 1.0
+
+    def weight_at(self, share: float) -> float:
+        """λ when ``share`` of the steps is done."""
+        return self.weight(share) if callable(self.weight) else self.weight
+
+
+def supervised(model: Model, batch: Batch) -> Tensor:
+    """Mean loss of the model's own task over the units that count; 0 where a batch has none."""
+    losses = model.kind.loss(model(batch.inputs), batch.targets)
+    counted = batch.counted.to(losses.dtype)
+    return (losses * counted).sum() / counted.sum().clamp(min=1.0)

@@ -1,0 +1,87 @@
+"""The contract of every strategy: a plan that the one loop carries out, never a loop of its own."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from torch import nn
+
+from biograft.backbones.backbone import Backbone
+from biograft.model import LinearHead, Model
+from biograft.strategies.objective import Term, supervised
+from biograft.tasks.task import LabelKind, Level
+
+__all__ = ["FixedFeatures", "Group", "Phase", "Strategy"]
+
+
+@dataclass(frozen=True, eq=False)
+class FixedFeatures:
+    """Features of the training part's units from a backbone that doesn't move.
+
+    Attributes:
+        values: ``(units, features)`` float32, of units that count.
+        targets: ``(units,)`` as the label kind encodes them.
+        families: ``(units,)`` int, so that choices inside the training part keep families together.
+        seed: of the random choices.
+    """
+
+    values: np.ndarray
+    targets: np.ndarray
+    families: np.ndarray
+    seed: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parameters that learn at one rate."""
+
+    parameters: tuple[nn.Parameter, ...]
+    learning_rate: float
+    weight_decay: float = 0.01
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Which parameters move, at what rate, for what share of the steps, under which terms."""
+
+    groups: tuple[Group, ...]
+    share: float = 1.0
+    terms: tuple[Term, ...] = (Term("target", supervised),)
+
+
+class Strategy(ABC):
+    """How knowledge is carried over.
+
+    Attributes:
+        name: in the catalog.
+        cacheable: True if no phase moves the backbone, so that its vectors can be computed once.
+    """
+
+    name: ClassVar[str]
+    cacheable: ClassVar[bool] = False
+
+    def head(self, backbone: Backbone, level: Level, kind: LabelKind) -> nn.Module:
+        """A fresh head."""
+        return LinearHead(level, backbone.width, kind.width)
+
+    def exact(self, level: Level) -> bool:
+        """True if :meth:`start` wants the features of the training part, to solve the head without the loop."""
+        return False
+
+    @abstractmethod
+    def start(self, model: Model, features: FixedFeatures | None) -> list[str]:
+        """Prepare the model before the first step. Returns sentences for the report."""
+
+    @abstractmethod
+    def phases(self, model: Model) -> list[Phase]:
+        """What to learn, in order; empty where :meth:`start` has answered."""
+
+    def finish(self, model: Model) -> None:
+        """Leave a plain model (adapters merged)."""
+
+
+def parameters(modules: Iterable[nn.Module]) -> tuple[nn.Parameter, ...]:
+    """All parameters of the modules, in order."""
+    return tuple(parameter for module in modules for parameter in module.parameters())
