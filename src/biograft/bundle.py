@@ -25,7 +25,8 @@ from biograft.errors import BiograftError
 from biograft.evaluation.predictions import Predictions
 from biograft.files import atomic_folder, read_json, write_json
 from biograft.hardware import Hardware
-from biograft.model import HEADS, Model, Progress
+from biograft.model import HEADS, Model
+from biograft.progress import Progress
 
 __all__ = ["Bundle", "load", "load_backbone"]
 
@@ -132,7 +133,7 @@ def _rebuild(about: dict[str, Any], folder: Path) -> Model:
     try:
         if about["format"] != FORMAT:
             raise BiograftError(
-                f"The model '{folder}' has format {about['format']}: this version reads format {FORMAT}. Update biograft."
+                f"The model '{folder}' has format {about['format']}, this version reads {FORMAT}. Update biograft."
             )
         level_fields, kind_fields = dict(about["level"]), dict(about["label_kind"])
         level = catalog.resolve("levels", level_fields.pop("name"))(**level_fields)

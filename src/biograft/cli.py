@@ -1,4 +1,7 @@
-"""The command line: options in, one flow called, a short answer out. Exit codes: 0 done, 2 the user's to mend, 1 ours."""
+"""The command line: options in, one flow called, a short answer out.
+
+Exit codes: 0 done, 2 the user's to mend, 1 ours.
+"""
 
 import csv
 import json
@@ -34,7 +37,9 @@ class _Door(TyperGroup):
             raise typer.Exit(INTERRUPTED) from None
         except OSError as fault:
             where = f" '{fault.filename}'" if fault.filename else ""
-            _complain(f"Error: {fault.strerror or fault}{where}. Check the path, its permissions and the room on the disk.")
+            _complain(
+                f"Error: {fault.strerror or fault}{where}. Check the path, its permissions and the room on the disk."
+            )
             raise typer.Exit(2) from None
         except (typer.Exit, typer.Abort, typer.BadParameter.__base__):  # type: ignore[misc]
             raise
@@ -57,7 +62,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Table = Annotated[Path, typer.Argument(help="Sequences: .csv .tsv .parquet .fasta .fa .faa .fna, also .gz", metavar="TABLE")]
+Table = Annotated[
+    Path, typer.Argument(help="Sequences: .csv .tsv .parquet .fasta .fa .faa .fna, also .gz", metavar="TABLE")
+]
 Label = Annotated[str, typer.Option(help="Column of the labels.")]
 SequenceColumn = Annotated[str, typer.Option("--sequence", help="Column of the sequences.")]
 IdColumn = Annotated[str | None, typer.Option("--id", help="Column of the ids [default: id if present].")]
@@ -79,9 +86,22 @@ def _progress(quiet: bool) -> Iterator[Callable[[str, int, int], None] | None]:
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (TextColumn("{task.description:10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description:10}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
     bars: dict[str, Any] = {}
     with Progress(*columns, console=Console(stderr=True)) as progress:
 
@@ -125,7 +145,7 @@ def fit(
 ) -> None:
     """Train, test, report and save a model."""
     from biograft.evaluation.report import text
-    from biograft.fitting import Recipe, fit_recipe
+    from biograft.flows.fit import Recipe, fit_recipe
     from biograft.run import read_recipe
 
     if table.suffix == ".toml":
@@ -210,8 +230,8 @@ def evaluate(
     """Hold a saved model against new labelled data."""
     from biograft.bundle import load
     from biograft.data.readers import read
-    from biograft.evaluating import evaluate as run
     from biograft.evaluation.report import text
+    from biograft.flows.evaluate import evaluate as run
     from biograft.hardware import Hardware
 
     letters = load(model).model.backbone.alphabet.name
@@ -281,7 +301,7 @@ def split(
 ) -> None:
     """Add columns `set` (no family straddles train, valid and test) and `family`."""
     from biograft.data.readers import read, write_table
-    from biograft.splitting import split as run
+    from biograft.flows.split import split as run
 
     records = read(table, sequence=sequence, id=id, alphabet=alphabet, unknown=unknown)
     with _progress(quiet) as told:
@@ -289,7 +309,10 @@ def split(
         made = run(records, how, label=label, identity=identity, seed=seed, progress=listener)
     columns = {name: values for name, values in records.columns.items() if name not in ("set", "family")}
     families = [str(family) for family in made.families.tolist()]
-    write_table(out, {"id": records.ids, "sequence": records.sequences, **columns, "set": made.parts.tolist(), "family": families})
+    write_table(
+        out,
+        {"id": records.ids, "sequence": records.sequences, **columns, "set": made.parts.tolist(), "family": families},
+    )
     sizes = ", ".join(f"{name} {len(made.rows(name))}" for name in ("train", "valid", "test"))
     _say(f"{len(set(families))} families at {identity:.0%} identity ({made.program}); {sizes}: {out}", quiet)
 
@@ -310,7 +333,7 @@ def audit(
     """List what leaks from training records into test records."""
     from biograft.data.audit import audit as run
     from biograft.data.readers import read, write_table
-    from biograft.splitting import parts_of
+    from biograft.flows.split import parts_of
 
     first = read(train, sequence=sequence, id=id, alphabet=alphabet, unknown=unknown)
     if test is None:
@@ -339,8 +362,8 @@ def list_things(
         raise BiograftError(f"Nothing to list under '{kind}'. Choose one of {', '.join(catalog.KINDS)}.")
     for name in [kind] if kind else catalog.KINDS:
         typer.echo(name.replace("_", " "))
-        for entry in catalog.names(name):
-            typer.echo(f"  {entry:18} {catalog.summary(name, entry)}")
+        for entry in catalog.entries(name):
+            typer.echo(f"  {entry.name:18} {entry.summary}")
 
 
 @app.command()
@@ -355,7 +378,9 @@ def report(
     folder = RunFolder(run)
     content = folder.report()
     if content is None:
-        raise BiograftError(f"'{run}' holds no report.json: the run is not finished, or is none. Continue it with biograft fit.")
+        raise BiograftError(
+            f"'{run}' holds no report.json: the run is not finished, or is none. Continue it with biograft fit."
+        )
     typer.echo(json.dumps(content) if as_json else text(content))
     if not as_json:
         typer.echo(f"\nReport: {run / 'report.html'}")
@@ -368,7 +393,7 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """Learn a source task on generated families, graft it on 60 labels, and see whether it helped."""
-    from biograft.demo import demo as run
+    from biograft.flows.demo import demo as run
 
     with _progress(quiet) as told:
         lines = run(out, seed=seed, progress=told)

@@ -1,6 +1,6 @@
 """A backbone that answers a task: ``outputs = head(backbone(letters))``, one row of outputs per unit."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,11 +13,10 @@ from biograft.data.batches import in_order
 from biograft.data.packed import Packed
 from biograft.errors import BiograftError
 from biograft.hardware import Hardware
+from biograft.progress import Progress
 from biograft.tasks.task import LabelKind, Level
 
-__all__ = ["HEADS", "ConvolutionalHead", "LinearHead", "Model", "Progress"]
-
-Progress = Callable[[int, int], None]  # done, total
+__all__ = ["HEADS", "ConvolutionalHead", "LinearHead", "Model"]
 
 
 class LinearHead(nn.Module):
@@ -95,9 +94,11 @@ class Model(nn.Module):
         super().__init__()
         needed = level.resolution
         if needed is not None and backbone.resolution != needed:
-            gives = f"one vector per {backbone.resolution} letters" if backbone.resolution else "one vector per sequence"
+            gives = (
+                f"one vector per {backbone.resolution} letters" if backbone.resolution else "one vector per sequence"
+            )
             raise BiograftError(
-                f"A {level.name} task needs one vector per letter: got backbone '{backbone.name}', which gives {gives}. "
+                f"A {level.name} task needs one vector per letter: got backbone '{backbone.name}', with {gives}. "
                 "Choose a backbone with resolution 1, such as onehot or cnn."
             )
         self.backbone, self.head, self.level, self.kind = backbone, head, level, kind
@@ -109,7 +110,9 @@ class Model(nn.Module):
     def train(self, mode: bool = True) -> Self:
         """As usual, but what doesn't learn stays in eval mode: no dropout, fixed batch-norm statistics."""
         super().train(mode)
-        _rest(self)
+        if mode:
+            for child in self.children():
+                _rest(child)
         return self
 
     @torch.inference_mode()

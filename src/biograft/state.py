@@ -39,7 +39,7 @@ def save(
 def restore(
     path: Path, model: torch.nn.Module, moving: Mapping[str, Tensor], best: dict[str, Tensor], standing: Any
 ) -> Callable[[torch.optim.Optimizer], None] | None:
-    """Put a saved state back into its places. Returns what completes it once the optimiser exists; None without a state.
+    """Put a saved state back. Returns what completes it once the optimiser exists; None without a state.
 
     Raises BiograftError if the file is damaged or belongs to another architecture.
     """
@@ -50,7 +50,9 @@ def restore(
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 - not a mapping
             saved = json.loads(stream.metadata()["standing"])
     except (SafetensorError, KeyError, TypeError, ValueError) as fault:
-        raise BiograftError(f"The saved state '{path}' is damaged ({fault}). Remove it to begin the run anew.") from None
+        raise BiograftError(
+            f"The saved state '{path}' is damaged ({fault}). Remove it to begin the run anew."
+        ) from None
     if {name[4:] for name in tensors if name.startswith("now/")} != set(moving):
         raise BiograftError(f"The saved state '{path}' belongs to another model. Remove it, or choose another --out.")
     with torch.no_grad():

@@ -19,7 +19,8 @@ from torch import Tensor
 from biograft.data.batches import Batches
 from biograft.data.examples import Examples
 from biograft.hardware import Hardware
-from biograft.model import Model, Progress
+from biograft.model import Model
+from biograft.progress import Progress
 from biograft.run import RunFolder
 from biograft.state import restore, save
 from biograft.strategies.strategy import Phase
@@ -35,7 +36,7 @@ class Training:
     Attributes:
         epochs: passes over the target's training part.
         min_steps: at least so many steps, so that small sets are not under-trained.
-        batch_letters: letters per batch; None: an eighth of the training part, between 1,024 and 8,192.
+        batch_letters: letters per batch; None: a twentieth of the training part, between 1,024 and 8,192.
         warm_up: share of the steps in which the rate rises; afterwards it falls as a cosine to a twentieth.
         clip: largest norm of the gradient.
         patience: validations without gain before stopping (never before ``min_steps``).
@@ -52,7 +53,7 @@ class Training:
 
     def budget(self, letters: int) -> int:
         """Letters per batch for a training part of so many letters."""
-        return self.batch_letters or int(np.clip(letters // 8, 1024, 8192))
+        return self.batch_letters or int(np.clip(letters // 20, 1024, 8192))
 
     def rate(self, share: float) -> float:
         """Factor on the learning rate when ``share`` of a phase is done."""

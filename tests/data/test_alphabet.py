@@ -34,9 +34,7 @@ def test_canonical_letters_come_first():
 
 
 def test_encode_refuses_a_foreign_letter():
-    with pytest.raises(
-        BiograftError, match=r"Letter 'J' at position 3 is not a protein letter\. Allowed: ACDEF"
-    ):
+    with pytest.raises(BiograftError, match=r"Letter 'J' at position 3 is not a protein letter\. Allowed: ACDEF"):
         PROTEIN.encode("MKJ")
     with pytest.raises(BiograftError, match="Letter 'λ' at position 1 is not a DNA letter"):
         DNA.encode("λ")
@@ -130,9 +128,7 @@ def test_foreign_letters():
 
 @pytest.mark.parametrize("unknown", ["J", "NN", "", "*"])
 def test_a_replacement_must_be_a_letter(unknown):
-    with pytest.raises(
-        BiograftError, match=r"for unknown letters is not a protein letter\. Allowed.* Use --unknown X"
-    ):
+    with pytest.raises(BiograftError, match=r"for unknown letters is not a protein letter\. Allowed.* Use --unknown X"):
         clean("MKV", PROTEIN, unknown)
 
 
@@ -140,9 +136,7 @@ def test_reverse_complement():
     assert reverse_complement("AACGTN", DNA) == "NACGTT"
     assert reverse_complement("AACGU", RNA) == "ACGUU"
     assert reverse_complement("RYSWKMBDHV", DNA) == "BDHVKMWSRY"
-    with pytest.raises(
-        BiograftError, match="A protein sequence has no reverse complement: expected DNA or RNA"
-    ):
+    with pytest.raises(BiograftError, match="A protein sequence has no reverse complement: expected DNA or RNA"):
         reverse_complement("MKV", PROTEIN)
 
 
@@ -155,9 +149,7 @@ def test_reverse_complement_twice_is_nothing(sequence):
 @given(st.data(), st.sampled_from(ALPHABETS), st.integers(1, 30))
 def test_cleaning_rows_together_is_cleaning_each_alone(data, alphabet, block):
     """Also: it is idempotent, the letters kept are those of the mask, and block borders do not matter."""
-    rows = data.draw(
-        st.lists(st.text(RAW[alphabet.name], max_size=12).map(lambda row: row + "*" * (len(row) % 3)))
-    )
+    rows = data.draw(st.lists(st.text(RAW[alphabet.name], max_size=12).map(lambda row: row + "*" * (len(row) % 3))))
     before, module.BLOCK = module.BLOCK, block
     try:
         together = clean_all(rows, alphabet)

@@ -49,9 +49,7 @@ def test_a_temperature_of_one_changes_nothing_and_none_changes_the_largest() -> 
 def test_unseen_classes_are_left_out() -> None:
     scores, truth = overconfident(2.0, units=500)
     unseen = np.arange(500) % 5 == 0
-    assert fit_temperature(scores, np.where(unseen, -1, truth)) == fit_temperature(
-        scores[~unseen], truth[~unseen]
-    )
+    assert fit_temperature(scores, np.where(unseen, -1, truth)) == fit_temperature(scores[~unseen], truth[~unseen])
     with pytest.raises(BiograftError, match="got 2 labels, none of a class that training had"):
         fit_temperature(scores[:2], np.array([-1, -1]))
 

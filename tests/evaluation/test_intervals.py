@@ -37,9 +37,7 @@ def test_the_value_is_of_the_whole_set_and_the_interval_that_of_listed_families(
     found = bootstrap([ACCURACY], truth, answer, groups, draws=50, seed=4, level=0.8)["accuracy"]
     values = []
     for draw in family_draws(12, 50, seed=4):
-        units = np.concatenate(
-            [np.flatnonzero(groups == family) for family in np.repeat(np.arange(12), draw)]
-        )
+        units = np.concatenate([np.flatnonzero(groups == family) for family in np.repeat(np.arange(12), draw)])
         values.append(np.mean(truth[units] == answer.codes[units]))
     assert found.value == ACCURACY(truth, answer)
     np.testing.assert_allclose([found.low, found.high], np.quantile(values, [0.1, 0.9]))
@@ -56,10 +54,7 @@ def test_metrics_share_draws_and_families_may_have_any_name() -> None:
     assert found["accuracy"] == found["q3"]
     order = np.argsort(truth, kind="stable")
     shuffled = Predicted(codes=np.asarray(answer.codes)[order])
-    assert (
-        bootstrap([ACCURACY], truth[order], shuffled, names[order], draws=100)["accuracy"]
-        == found["accuracy"]
-    )
+    assert bootstrap([ACCURACY], truth[order], shuffled, names[order], draws=100)["accuracy"] == found["accuracy"]
 
 
 def test_units_of_a_family_stay_together() -> None:

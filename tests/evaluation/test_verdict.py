@@ -32,9 +32,7 @@ def test_positive_is_better_for_errors_and_for_scores() -> None:
         assert (worse.value, worse.low) == pytest.approx((-better.value, -better.high))
         assert verdict(better, "scratch", METRICS[name]).answer == "helped"
         assert verdict(worse, "scratch", METRICS[name]).answer == "hurt"
-    assert paired(RMSE, truth, good, poor, groups).value == pytest.approx(
-        RMSE(truth, poor) - RMSE(truth, good)
-    )
+    assert paired(RMSE, truth, good, poor, groups).value == pytest.approx(RMSE(truth, poor) - RMSE(truth, good))
 
 
 def test_pairing_sees_what_two_intervals_do_not() -> None:
@@ -73,9 +71,7 @@ def test_report_fields_and_sentences() -> None:
         "better, 60 families resampled)."
     )
     hurt = verdict(Interval(-0.041, -0.072, -0.01, 1000, 60, 1000), "scratch", MCC)
-    assert hurt.sentence().startswith(
-        "Transfer hurt: mcc differs by -0.041 from scratch (95 % interval -0.072"
-    )
+    assert hurt.sentence().startswith("Transfer hurt: mcc differs by -0.041 from scratch (95 % interval -0.072")
     unclear = verdict(Interval(0.02, -0.01, 0.05, 1000, 60, 1000), "k-mers", MCC)
     assert unclear.answer == "cannot tell"
     assert unclear.sentence() == (
@@ -108,17 +104,13 @@ def test_without_an_interval_nothing_is_told() -> None:
     assert json.loads(json.dumps(fields, allow_nan=False)) == fields
     assert (fields["low"], fields["high"], fields["detectable"]) == (None, None, None)
     assert fields["difference"] > 0
-    assert found.sentence() == (
-        "It cannot be told whether transfer helped against scratch: one family: no interval."
-    )
+    assert found.sentence() == ("It cannot be told whether transfer helped against scratch: one family: no interval.")
 
 
 def test_five_families_cannot_convince() -> None:
     five = verdict(Interval(0.2, 0.1, 0.3, 1000, 5, 1000, note="only 5 families"), "scratch", MCC)
     assert five.answer == "cannot tell"
-    assert five.sentence().endswith(
-        "5 families resampled; only 5 families); so few families may lean one way by luck."
-    )
+    assert five.sentence().endswith("5 families resampled; only 5 families); so few families may lean one way by luck.")
     assert verdict(Interval(0.2, 0.1, 0.3, 1000, 6, 1000), "scratch", MCC).answer == "helped"
 
 

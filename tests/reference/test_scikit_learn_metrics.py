@@ -91,7 +91,5 @@ def test_per_class(seed: int, units: int, classes: int) -> None:
     theirs = sklearn_metrics.precision_recall_fscore_support(
         truth[index], codes[index], labels=range(classes), zero_division=np.nan
     )
-    for ours, their in zip(
-        per_class(truth, Predicted(codes=codes, scores=scores), weights), theirs, strict=True
-    ):
+    for ours, their in zip(per_class(truth, Predicted(codes=codes, scores=scores), weights), theirs, strict=True):
         np.testing.assert_allclose(ours, np.asarray(their, dtype=float))

@@ -1,7 +1,7 @@
-"""Self-attention over packed rows with rotary positions: tensors are ``(tokens, heads, head width)``, no padding, no mask.
+"""Self-attention over packed rows with rotary positions: ``(tokens, heads, head width)``, no padding.
 
-Each row attends to itself alone. On a GPU in half precision one variable-length kernel serves all rows; elsewhere rows
-are visited one by one, which a processor does at the same speed, since its kernel gains nothing from batching.
+Each row attends to itself alone. On a GPU in half precision one variable-length kernel serves all rows;
+elsewhere rows are visited one by one: a processor's kernel gains nothing from batching them.
 """
 
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ __all__ = ["Positions", "RotaryAttention", "attend", "frequencies", "rotate"]
 
 
 def frequencies(head_width: int, base: float = 10_000.0) -> Tensor:
-    """``(head_width / 2,)`` float32 angles per position, from one radian down to ``1 / base`` (arXiv:2104.09864)."""
+    """``(head_width / 2,)`` float32 angles per position, from 1 down to about 1 / base (arXiv:2104.09864)."""
     return 1.0 / (base ** (torch.arange(0, head_width, 2, dtype=torch.float) / head_width))
 
 
 @dataclass(frozen=True, eq=False)
 class Positions:
-    """Where rows lie and how far each token stands from the start of its row; made once per batch, read by every layer.
+    """Where rows lie, and the angles of each token; made once per batch, read by every layer.
 
     Attributes:
         lengths: tokens per row.
@@ -46,7 +46,7 @@ class Positions:
 
 
 def rotate(vectors: Tensor, positions: Positions) -> Tensor:
-    """Turn the pairs (i, i + head width / 2) of ``(tokens, heads, head width)`` by their position's angles, in float32."""
+    """Turn the pairs (i, i + head width / 2) by their position's angles, in float32; same shape and dtype."""
     first, second = vectors.float().chunk(2, dim=-1)
     turned = (
         torch.addcmul(first * positions.cosine, second, positions.sine, value=-1),
@@ -58,7 +58,7 @@ def rotate(vectors: Tensor, positions: Positions) -> Tensor:
 def attend(query: Tensor, key: Tensor, value: Tensor, positions: Positions, dropout: float = 0.0) -> Tensor:
     """Softmax attention within each row; scores are divided by the root of the head width.
 
-    All tensors are ``(tokens, heads, head width)``. ``dropout`` is the share of attention weights that is dropped.
+    All tensors are ``(tokens, heads, head width)``; ``dropout`` is the share of attention weights dropped.
     """
     if _one_kernel_serves(query, dropout):
         from torch.nn.attention.varlen import varlen_attn
@@ -76,7 +76,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, positions: Positions, drop
 
 
 def _one_kernel_serves(query: Tensor, dropout: float) -> bool:
-    """Whether torch's variable-length kernel takes these tensors: half precision on a GPU, heads of 8 … 256, no dropout."""
+    """Whether torch's variable-length kernel takes these tensors: it knows no float32 and no dropout."""
     width = query.shape[-1]
     half = query.dtype in (torch.bfloat16, torch.float16)
     return query.is_cuda and half and dropout == 0 and width % 8 == 0 and width <= 256 and _has_variable_length()

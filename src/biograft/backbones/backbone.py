@@ -1,7 +1,7 @@
 """The contract of every backbone: letters in, one vector per position out.
 
-``encode`` turns one sequence into a row of codes; ``vectors`` runs packed rows through ``forward``, in overlapping tiles
-where a row is longer than the backbone can read.
+``encode`` turns one sequence into a row of codes; ``vectors`` runs packed rows through ``forward``, in overlapping
+tiles where a row is longer than the backbone can read.
 """
 
 from abc import ABC, abstractmethod
@@ -42,7 +42,7 @@ class Backbone(nn.Module, ABC):
         resolution: letters per vector: 1 gives a vector per letter, 0 one vector for the whole sequence.
         pretrained: whether its weights were learned anywhere; from random weights only ``scratch`` makes sense.
         standardise: whether features should be brought to unit variance before a linear model reads them.
-        positional: whether letters are read as they stand, so that records of one length are compared position by position.
+        positional: whether letters are read as they stand, so that records of one length are compared by position.
     """
 
     name: ClassVar[str]
@@ -79,13 +79,17 @@ class Backbone(nn.Module, ABC):
         """16 hexadecimal digits that change with the architecture or any weight."""
         parts: list[str | bytes] = [self.name, repr(sorted(self.configuration().items()))]
         for name, value in sorted(self.state_dict().items()):
-            parts += [name, str(value.dtype), value.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()]
+            parts += [
+                name,
+                str(value.dtype),
+                value.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes(),
+            ]
         return digest(*parts)
 
     def vectors(self, batch: Packed) -> Packed:
         """:meth:`forward` for rows of any length: longer ones are read in tiles and merged, never cut."""
         if self.max_length is None or int(batch.lengths.max()) <= self.max_length:
-            return self.forward(batch)
+            return self(batch)
         windows, lengths, kept = [], [], []
         done, base = 0, 0
         for length in batch.lengths.tolist():
@@ -96,7 +100,7 @@ class Backbone(nn.Module, ABC):
                 done += end - start
             base += length
         tiled = Packed(batch.values[_index(windows, batch.values)], torch.tensor(lengths))
-        return batch.with_values(self.forward(tiled).values[_index(kept, batch.values)])
+        return batch.with_values(self(tiled).values[_index(kept, batch.values)])
 
 
 def _index(spans: list[Tensor], like: Tensor) -> Tensor:

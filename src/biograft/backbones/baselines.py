@@ -1,6 +1,6 @@
-"""Backbones that carry no knowledge: one-hot letters, k-mer frequencies, composition, and a convolutional net to train.
+"""Backbones without knowledge: one-hot letters, k-mer frequencies, composition, a convolutional net to train.
 
-Reports show them beside every pretrained backbone. An ambiguity letter gives zeros in one-hot and ends a k-mer.
+Reports show them beside every pretrained backbone. An ambiguity letter is zeros in one-hot and in no k-mer.
 """
 
 from collections.abc import Mapping
@@ -51,15 +51,15 @@ class OneHot(Backbone):
 class KMer(Backbone):
     """Square roots of k-mer frequencies for k = 1 … ``longest``, one block per k, each of Euclidean length 1.
 
-    The root (Hellinger distance) keeps frequent words from drowning rare ones. Words with an ambiguity letter don't
-    count; a sequence without any word of k letters has zeros there. No parameters.
+    The root (Hellinger distance) keeps frequent words from drowning rare ones. Words with an ambiguity letter
+    don't count; a sequence without any word of k letters has zeros there. No parameters.
 
     Attributes:
-        longest: largest k; None takes 3 for proteins (8,420 numbers) and 6 for DNA and RNA (5,460 numbers).
+        longest: largest k; None takes 2 for proteins (420 numbers) and 5 for DNA and RNA (1,364).
     """
 
     name: ClassVar[str] = "kmer"
-    usual: ClassVar[Mapping[str, int]] = {"protein": 3, "dna": 6, "rna": 6}
+    usual: ClassVar[Mapping[str, int]] = {"protein": 2, "dna": 5, "rna": 5}
     resolution = 0
     standardise = False
 
@@ -149,7 +149,7 @@ class _Block(nn.Module):
 class DilatedCNN(Backbone):
     """Residual dilated convolutions over embedded letters; normalised over channels, so that rows never mix.
 
-    It starts from random weights: the baseline *without* transfer, and the smallest net worth training on a source.
+    It starts from random weights: the baseline *without* transfer, and a small net to train on a source.
     """
 
     name: ClassVar[str] = "cnn"

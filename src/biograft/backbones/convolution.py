@@ -1,14 +1,14 @@
 """One-dimensional convolution over packed rows: zeros beyond each row's ends, nothing leaks between rows.
 
-All rows stand on one line with gaps of zeros between them, so that a single dense convolution serves the whole batch. A
-stack of layers lays the line out once (:func:`with_gaps`), clears the gaps before each convolution, and closes them once.
+All rows stand on one line with gaps of zeros between them, so that one dense convolution serves the batch. A
+stack of layers lays the line out once (:func:`with_gaps`), clears the gaps before each convolution, and takes
+the letters out once.
 """
 
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from biograft.data.packed import Packed
 
@@ -57,8 +57,7 @@ class PackedConvolution(nn.Module):
     """Convolution of odd ``kernel`` and ``dilation`` whose output has as many positions as its input.
 
     Attributes:
-        weight: ``(outputs, inputs, kernel)``.
-        bias: ``(outputs,)``.
+        convolution: the layer itself.
         gap: zeros that it needs between rows, and the letters it sees to each side.
     """
 
@@ -66,19 +65,16 @@ class PackedConvolution(nn.Module):
         super().__init__()
         if kernel % 2 == 0:
             raise ValueError(f"A convolution that keeps the length needs an odd kernel, got {kernel}.")
-        reference = nn.Conv1d(inputs, outputs, kernel)  # for its initial weights
-        self.weight, self.bias = nn.Parameter(reference.weight.detach()), nn.Parameter(reference.bias.detach())
-        self.dilation = dilation
         self.gap = (kernel - 1) // 2 * dilation
+        self.convolution = nn.Conv1d(inputs, outputs, kernel, padding=self.gap, dilation=dilation)
 
     def forward(self, batch: Packed) -> Packed:
         """Packed ``(tokens, inputs)`` -> packed ``(tokens, outputs)``."""
         return batch.with_values(self.along(with_gaps(batch, self.gap)).closed())
 
     def along(self, line: Line) -> Line:
-        """Convolve a line whose gaps are clear and at least ``gap`` wide; fills the gaps with something meaningless."""
+        """Convolve a line whose gaps are clear and at least ``gap`` wide; they are not clear afterwards."""
         if line.gap < self.gap:
             raise ValueError(f"Rows would leak into each other: got gaps of {line.gap}, expected at least {self.gap}.")
         channels_first = line.values.t().contiguous()[None]  # a strided input costs oneDNN more than this copy
-        result = F.conv1d(channels_first, self.weight, self.bias, padding=self.gap, dilation=self.dilation)
-        return line.with_values(result[0].t())
+        return line.with_values(self.convolution(channels_first)[0].t())

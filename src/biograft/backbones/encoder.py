@@ -1,7 +1,7 @@
-"""The packed transformer encoder: ESM-2's architecture (doi:10.1126/science.ade2574) without padding anywhere.
+"""The packed transformer encoder: ESM-2's architecture (doi:10.1126/science.ade2574) without padding.
 
-Every row gets a start and an end token inside :meth:`Encoder.forward`; what comes back are the letters alone. Linear
-layers run over all tokens at once, attention within each row.
+Every row gets a start and an end token inside :meth:`Encoder.forward`; what comes back are the letters alone.
+Linear layers run over all tokens at once, attention within each row.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,17 @@ from biograft.errors import BiograftError
 
 __all__ = ["ESM2_VOCABULARY", "Encoder", "EncoderConfiguration"]
 
-ESM2_VOCABULARY = ("<cls>", "<pad>", "<eos>", "<unk>", *"LAGVSERTIDPKQNFYMHWCXBUZO", ".", "-", "<null_1>", "<mask>")
+ESM2_VOCABULARY = (
+    "<cls>",
+    "<pad>",
+    "<eos>",
+    "<unk>",
+    *"LAGVSERTIDPKQNFYMHWCXBUZO",
+    ".",
+    "-",
+    "<null_1>",
+    "<mask>",
+)
 MASKED_IN_PRETRAINING = 0.15 * 0.8  # share of tokens that ESM-2 saw as <mask>; token dropout makes up for it
 
 
@@ -37,7 +47,7 @@ class EncoderConfiguration:
         dropout, attention_dropout: shares dropped in training.
         norm_epsilon: added to the variance in layer norms.
         rotary_base: of the rotary positions.
-        rotary_frequencies: angles per position where a checkpoint's are not what ``rotary_base`` gives; else None.
+        rotary_frequencies: angles per position where they are not what ``rotary_base`` gives; else None.
         language_head: whether there is a head that predicts tokens.
     """
 
@@ -61,15 +71,21 @@ class EncoderConfiguration:
         if self.inner is not None:
             checks.append(("inner", self.inner > 0, "a number above 0"))
         if all(fits for _, fits, _ in checks):
-            checks.append(("width", self.width % (2 * self.heads) == 0, f"a multiple of twice the {self.heads} heads"))
+            pairs, stored = self.width // self.heads // 2, self.rotary_frequencies
+            whole = self.width % (2 * self.heads) == 0
+            checks.append(("width", whole, f"a multiple of twice the {self.heads} heads"))
+            checks.append(("rotary_frequencies", stored is None or len(stored) == pairs, f"{pairs} numbers"))
         checks += [
-            (name, 0 <= getattr(self, name) < 1, "0 up to, but not including, 1") for name in ("dropout", "attention_dropout")
+            (name, 0 <= getattr(self, name) < 1, "0 up to, but not including, 1")
+            for name in ("dropout", "attention_dropout")
         ]
         needed = [token for token in ("<cls>", "<eos>", "<unk>", "<mask>") if token not in self.vocabulary]
         checks.append(("vocabulary", not needed, f"tokens with {' '.join(needed)} among them"))
         for name, fits, expected in checks:
             if not fits:
-                raise BiograftError(f"Field '{name}' of an encoder cannot be {getattr(self, name)}: expected {expected}.")
+                raise BiograftError(
+                    f"Field '{name}' of an encoder cannot be {getattr(self, name)}: expected {expected}."
+                )
 
     @property
     def angles(self) -> Tensor:
@@ -114,8 +130,8 @@ class LanguageHead(nn.Module):
 class Encoder(Backbone):
     """``x = embed(letters); x += attention(norm(x)); x += net(norm(x)) …; vectors = norm(x)``.
 
-    Codes are those of the alphabet; :attr:`mask_code`, one above them, stands for a masked letter. Letters without a
-    token of their own are read as ``<unk>``.
+    Codes are those of the alphabet; :attr:`mask_code`, one above them, stands for a masked letter. Letters
+    without a token of their own are read as ``<unk>``.
     """
 
     name: ClassVar[str] = "encoder"
@@ -123,7 +139,12 @@ class Encoder(Backbone):
     def __init__(self, alphabet: Alphabet, shape: EncoderConfiguration | None = None) -> None:
         super().__init__()
         shape = shape or EncoderConfiguration()
-        self.alphabet, self.shape, self.width, self.max_length = alphabet, shape, shape.width, shape.max_length
+        self.alphabet, self.shape, self.width, self.max_length = (
+            alphabet,
+            shape,
+            shape.width,
+            shape.max_length,
+        )
         self.register_buffer("token_of_code", _tokens(alphabet, shape.vocabulary), persistent=False)
         self.embedding = nn.Embedding(len(shape.vocabulary), shape.width)
         self.layers = nn.ModuleList(EncoderBlock(shape) for _ in range(shape.layers))
@@ -146,13 +167,15 @@ class Encoder(Backbone):
     def hidden(self, batch: Packed, layers: Sequence[int]) -> Packed:
         """Vectors at several heights: ``(tokens, len(layers), width)``.
 
-        Layer 0 is the embedding, layer i what block i gives; the last one (or -1) is normalised, as in :meth:`forward`.
+        Layer 0 is the embedding, layer i what block i gives; the last (or -1) is what :meth:`forward` gives.
         """
         top = len(self.layers)
         wanted = [top if layer == -1 else layer for layer in layers]
         outside = [layer for layer in wanted if not 0 <= layer <= top]
         if outside:
-            raise BiograftError(f"There is no layer {outside[0]}: got an encoder of {top} blocks, expected 0 … {top} or -1.")
+            raise BiograftError(
+                f"There is no layer {outside[0]}: got an encoder of {top} blocks, expected 0 … {top} or -1."
+            )
         values, positions, letters = self._embed(batch)
         found = {0: values[letters]}
         for height, layer in enumerate(self.layers[: max(wanted)], start=1):
@@ -162,9 +185,11 @@ class Encoder(Backbone):
         return batch.with_values(torch.stack([found[layer] for layer in wanted], dim=1))
 
     def logits(self, vectors: Tensor) -> Tensor:
-        """Vectors ``(tokens, width)`` of :meth:`forward` -> ``(tokens, vocabulary)`` scores for masked-language modelling."""
+        """Vectors ``(tokens, width)`` of :meth:`forward` -> ``(tokens, vocabulary)`` scores of each token."""
         if self.language_head is None:
-            raise BiograftError("This encoder has no head that predicts tokens: its checkpoint held none. Use one with it.")
+            raise BiograftError(
+                "This encoder has no head that predicts tokens: its checkpoint held none. Use one with it."
+            )
         return self.language_head(vectors, self.embedding.weight)
 
     def token_ids(self, codes: Tensor) -> Tensor:
@@ -179,13 +204,13 @@ class Encoder(Backbone):
     def configuration(self) -> dict[str, Any]:
         """The alphabet's name and the fields of :class:`EncoderConfiguration`."""
         fields = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self.shape).items()}
-        return {"alphabet": self.alphabet.name, **fields}
+        return {"alphabet": self.alphabet.name, **fields, "inner": self.shape.inner or 4 * self.width}
 
     @classmethod
     def from_configuration(cls, configuration: dict[str, Any]) -> Self:
         """From what :meth:`configuration` gave. Raises BiograftError for a field that doesn't fit."""
-        fields = {key: tuple(v) if isinstance(v, list) else v for key, v in configuration.items() if key != "alphabet"}
-        return cls(named(configuration["alphabet"]), EncoderConfiguration(**fields))
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in configuration.items()}
+        return cls(named(fields.pop("alphabet")), EncoderConfiguration(**fields))
 
     def _embed(self, batch: Packed) -> tuple[Tensor, Positions, Tensor]:
         """Framed token vectors, their positions, and where the letters are among them."""
@@ -201,7 +226,7 @@ class Encoder(Backbone):
         return values, Positions.of(lengths, self.shape.angles, device), letters
 
     def _rescaled(self, values: Tensor, masked: Tensor, lengths: Tensor) -> Tensor:
-        """Zeros at masked tokens, the rest of each row scaled to the share of unmasked tokens seen in pretraining."""
+        """Zeros at masked tokens, the rest of a row scaled to the share of unmasked tokens in pretraining."""
         owner = torch.repeat_interleave(torch.arange(len(lengths), device=values.device), lengths)
         seen = values.new_zeros(len(lengths), dtype=torch.float).index_add_(0, owner, (~masked).float()) / lengths
         scale = (1 - MASKED_IN_PRETRAINING) / seen
@@ -213,8 +238,8 @@ def _tokens(alphabet: Alphabet, vocabulary: Sequence[str]) -> Tensor:
     missing = [letter for letter in alphabet.letters[: alphabet.core] if letter not in vocabulary]
     if missing:
         raise BiograftError(
-            f"The vocabulary lacks the {alphabet.title} letters {''.join(missing)}: got {' '.join(vocabulary)}. "
-            "Use a checkpoint that was made for this alphabet."
+            f"The vocabulary lacks the {alphabet.title} letters {''.join(missing)}: "
+            f"got {' '.join(vocabulary)}. Use a checkpoint that was made for this alphabet."
         )
     ids = {token: number for number, token in enumerate(vocabulary)}
     return torch.tensor([*(ids.get(letter, ids["<unk>"]) for letter in alphabet.letters), ids["<mask>"]])

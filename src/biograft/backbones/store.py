@@ -6,7 +6,7 @@ under way, ``done.txt`` (numbers of the sequences that are finished). A vector c
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -20,10 +20,9 @@ from biograft.data.packed import Packed
 from biograft.errors import BiograftError
 from biograft.files import digest, read_json, write_json
 from biograft.hardware import Hardware
+from biograft.progress import Progress
 
 __all__ = ["Stored", "Vectors", "cache_folder", "embed"]
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +61,11 @@ class Stored(Backbone):
     def __init__(self, resting: Backbone) -> None:
         super().__init__()
         self.alphabet, self.width, self.resolution = resting.alphabet, resting.width, resting.resolution
-        self.pretrained, self.standardise, self.positional = resting.pretrained, resting.standardise, resting.positional
+        self.pretrained, self.standardise, self.positional = (
+            resting.pretrained,
+            resting.standardise,
+            resting.positional,
+        )
 
     def forward(self, batch: Packed) -> Packed:
         """Vectors ``(tokens, width)`` in single precision, otherwise as they are."""
@@ -131,7 +134,9 @@ def embed(
         count = len(sequences) - len(left)
         for batch in in_order(lengths[first], budget):
             with torch.inference_mode(), hardware.products():
-                answer = backbone.vectors(Packed.of([backbone.encode(sequences[i]) for i in first[batch]]).to(hardware.device))
+                answer = backbone.vectors(
+                    Packed.of([backbone.encode(sequences[i]) for i in first[batch]]).to(hardware.device)
+                )
                 answer = Packed(answer.mean(), torch.ones(len(answer), dtype=torch.int64)) if pooled else answer
             for member, vectors in zip(batch, answer.rows(), strict=True):
                 block = vectors.float().cpu().numpy()
@@ -174,7 +179,9 @@ def _open(folder: Path, about: dict[str, object], shape: tuple[int, int], dtype:
     try:
         values = np.lib.format.open_memmap(path, mode="r+")
     except (ValueError, OSError) as fault:
-        raise BiograftError(f"The vectors in '{folder}' are damaged ({fault}). Remove the folder and embed again.") from None
+        raise BiograftError(
+            f"The vectors in '{folder}' are damaged ({fault}). Remove the folder and embed again."
+        ) from None
     if values.shape != shape or values.dtype != dtype:
         raise BiograftError(
             f"The vectors in '{folder}' are damaged: got shape {values.shape}, expected {shape}. "

@@ -16,11 +16,10 @@ from scoring_matrices import ScoringMatrix
 
 from biograft.data.alphabet import Alphabet
 from biograft.data.traceback import path
+from biograft.progress import Progress
 
-__all__ = ["Aligner", "Identities", "Progress", "align", "aligned_positions", "workers"]
+__all__ = ["Aligner", "Identities", "align", "aligned_positions", "workers"]
 
-Progress = Callable[[int, int], None]
-"""Called with (done, total) from the calling thread."""
 
 # pyopal keeps the whole traceback: about 12 bytes per cell. Larger pairs take the slower way in linear space.
 LARGEST = 20_000_000

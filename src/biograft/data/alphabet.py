@@ -30,11 +30,10 @@ GAPS = b"-."
 SPACES = b" \t\r\n\v\f\xa0"
 IS_GAP = np.isin(np.arange(256), list(GAPS))
 IS_SPACE = np.isin(np.arange(256), list(SPACES))
+NOT_LETTERS = bytes(set(range(256)) - set(range(ord("A"), ord("Z") + 1)))
 STOP = ord("*")
 FOREIGN = 255
-BLOCK = (
-    4_000_000  # letters handled at once: keeps the index arrays of cleaning small whatever the table's size
-)
+BLOCK = 4_000_000  # letters handled at once: keeps the index arrays of cleaning small whatever the table's size
 
 Describe = Callable[[int], tuple[str, str]]  # row -> its id and its place in the file, for messages
 
@@ -113,12 +112,14 @@ def detect(sequences: Sequence[str]) -> Alphabet:
     """The alphabet of a whole table of raw sequences.
 
     Nucleic where at least 90 % of all letters are ACGTUN and at least 95 % nucleic letters at all: one stray
-    letter must not turn a table of DNA into protein. RNA where U occurs and T does not. Gaps, stops and white
-    space do not count.
+    letter must not turn a table of DNA into protein. RNA where U occurs and T does not. Only A to Z count.
     """
+    total = sum(map(len, sequences))
     letters = nucleic = core = thymine = uracil = 0
     for block in _blocks(sequences):
-        text = block.raw.upper().translate(None, GAPS + SPACES + b"*")
+        if letters - core > 0.1 * total:  # what is still to come cannot change the verdict
+            break
+        text = block.raw.upper().translate(None, NOT_LETTERS)
         letters += len(text)
         nucleic += len(text) - len(text.translate(None, b"ACGTUNRYSWKMBDHV"))
         core += len(text) - len(text.translate(None, b"ACGTUN"))

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from biograft.data.alignment import Progress
 from biograft.data.alphabet import reverse_complement
 from biograft.data.nearest import nearest
 from biograft.data.records import Records
 from biograft.errors import BiograftError
+from biograft.progress import Progress
 
 __all__ = ["NEAR", "THRESHOLDS", "Audit", "Leak", "audit"]
 
@@ -77,7 +77,9 @@ class Audit:
             f"Exact copies: {self.copies:,} {rows} are in training ({self.distinct_copies:,} different sequences).",
         ]
         if self.reverse_complements is not None:
-            text.append(f"Reverse complements: {self.reverse_complements:,} {rows} are in training on the other strand.")
+            text.append(
+                f"Reverse complements: {self.reverse_complements:,} {rows} are in training on the other strand."
+            )
         text.append(f"Near-identical: {self.near_identical:,} {rows} have a training row at {NEAR:.0%} or more.")
         if self.conflicts is not None:
             text.append(
@@ -181,9 +183,7 @@ def _best_strand(
     )
 
 
-def _conflicts(
-    train: Records, test: Records, labels: list[list[str]], rows_of: dict[str, list[int]]
-) -> Conflicts:
+def _conflicts(train: Records, test: Records, labels: list[list[str]], rows_of: dict[str, list[int]]) -> Conflicts:
     def several(records: Records, values: list[str]) -> int:
         seen: dict[str, set[str]] = defaultdict(set)
         for sequence, value in zip(records.sequences, values, strict=True):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -52,7 +53,7 @@ class Batches:
 def _epoch(batches: Batches, epoch: int) -> list[np.ndarray]:
     order = np.random.default_rng([batches.seed, epoch]).permutation(len(batches.costs))
     borders = _cut(batches.costs[order], batches.budget)
-    return [order[start:end] for start, end in zip(borders, borders[1:], strict=False)]
+    return [order[start:end] for start, end in pairwise(borders)]
 
 
 def in_order(costs: np.ndarray, budget: int) -> list[np.ndarray]:

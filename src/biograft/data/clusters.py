@@ -1,18 +1,19 @@
-"""Families: connected components of the graph of homologous pairs, so that no pair across families is above the threshold.
+"""Families: components of the graph of homologous pairs, so that no pair across families is above the threshold.
 
 Homologous = identity and coverage of the best local alignment reach their thresholds and the score is not one that
 chance would give (``EXPECTED``). Exact copies are collapsed first; pairs already joined are never aligned.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from biograft.data.alignment import Aligner, Progress
+from biograft.data.alignment import Aligner
 from biograft.data.alphabet import Alphabet
 from biograft.data.seeds import Candidates, Letters, Seeds, candidates, sketches
 from biograft.errors import BiograftError
+from biograft.progress import Progress
 
 __all__ = ["EXPECTED", "Families", "Homology", "Pairs", "families", "homologous_pairs"]
 
@@ -77,7 +78,7 @@ class Homology:
         if not self.aligner.scoring.protein:
             return np.minimum(self.aligner.least_score(shorter, self.letters, 15.0), 0.9 * significant)
         slope = 0.25 * min(1.0, self.identity / 0.4) ** 2 * min(1.0, self.coverage / 0.5)
-        return np.clip(slope * shorter, np.minimum(35, 0.5 * significant), 60)
+        return np.clip(slope * shorter, np.minimum(38, 0.5 * significant), 60)
 
     def test(self, pairs: np.ndarray, ungapped: np.ndarray | None = None) -> np.ndarray:
         """Identity of each pair (rows of the sequences); 0 where the pair is not homologous.

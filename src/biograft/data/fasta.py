@@ -23,21 +23,25 @@ def entries(path: Path | str) -> Iterator[tuple[int, str, str]]:
     """Yield (line of the header, counted from 1; header without '>'; raw sequence) of each record."""
     path = Path(path)
     line = 1
+    header = b""
     for chunk in _chunks(path):
-        text = _text(path, chunk, line)
-        if not text.startswith(">"):
-            start = text.lstrip("\n")
-            line += len(text) - len(start)
-            text = start
-        _check_start(path, text, line)
-        for record in text[1:].split("\n>"):
-            header, _, body = record.partition("\n")
-            sequence = body.replace("\n", "")
+        lines = _checked(path, chunk, line)
+        start = len(lines) - len(lines.lstrip(b"\n"))
+        line += start
+        if start == len(lines):
+            continue
+        if not lines.startswith(b">", start):
+            raise _no_header(path, line, lines[start:].partition(b"\n")[0].decode()[:40])
+        for record in lines[start + 1 :].split(b"\n>"):
+            header, _, body = record.partition(b"\n")
+            sequence = body.translate(None, b"\n")
             if not sequence or not header or header.isspace():
-                raise _incomplete(path, line, header)
-            yield line, header, sequence
-            line += record.count("\n") + 1
+                raise _incomplete(path, line, header.decode())
+            yield line, header.decode(), sequence.decode()
+            line += 2 + len(body) - len(sequence)
         line -= 1  # the last record of a chunk keeps its own line end
+    if not header:
+        raise BiograftError(f"'{path.name}' holds blank lines only: expected FASTA records. Check the file.")
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
@@ -58,34 +62,30 @@ def _chunks(path: Path) -> Iterator[bytes]:
     yield b"".join(pending)
 
 
-def _text(path: Path, chunk: bytes, line: int) -> str:
-    """The decoded piece, which starts at ``line``, with line ends as newlines."""
-    try:
-        text = chunk.decode("utf-8")
-    except UnicodeDecodeError as fault:
-        place = line + chunk[: fault.start].count(b"\n")
-        raise BiograftError(
-            f"'{path.name}' is not UTF-8 text: byte 0x{chunk[fault.start]:02X} in line {place}. "
-            "Save it as UTF-8 (iconv -f latin1 -t utf-8)."
-        ) from None
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if "\n;" in text or text.startswith(";"):
-        place = line + f"\n{text}".partition("\n;")[0].count("\n")
+def _checked(path: Path, chunk: bytes, line: int) -> bytes:
+    """The piece, which starts at ``line``, with newlines as line ends; it is UTF-8 and holds no comments."""
+    if not chunk.isascii():
+        try:
+            chunk.decode("utf-8")
+        except UnicodeDecodeError as fault:
+            place = line + chunk[: fault.start].count(b"\n")
+            raise BiograftError(
+                f"'{path.name}' is not UTF-8 text: byte 0x{chunk[fault.start]:02X} in line {place}. "
+                "Save it as UTF-8 (iconv -f latin1 -t utf-8)."
+            ) from None
+    if b"\r" in chunk:
+        chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if b";" in chunk and (chunk.startswith(b";") or b"\n;" in chunk):
+        place = line + (b"\n" + chunk).partition(b"\n;")[0].count(b"\n")
         raise BiograftError(
             f"Line {place} of '{path.name}' is a comment (it begins with ';'): expected '>' or a sequence. "
             "Delete the comments."
         )
-    return text
+    return chunk
 
 
-def _check_start(path: Path, text: str, line: int) -> None:
-    if text.startswith(">"):
-        return
-    found = text.partition("\n")[0][:40]
-    if not text:
-        raise BiograftError(f"'{path.name}' holds blank lines only: expected FASTA records. Check the file.")
-    raise BiograftError(
+def _no_header(path: Path, line: int, found: str) -> BiograftError:
+    return BiograftError(
         f"Line {line} of '{path.name}' stands before the first '>': got {found!r}, expected a header such as "
         "'>P12345'. Delete it, or give the file the suffix of what it is (.csv .tsv .parquet)."
     )
@@ -93,11 +93,8 @@ def _check_start(path: Path, text: str, line: int) -> None:
 
 def _incomplete(path: Path, line: int, header: str) -> BiograftError:
     if not header.strip():
-        return BiograftError(
-            f"The header in line {line} of '{path.name}' is empty: expected an id after '>'. Add one."
-        )
+        return BiograftError(f"The header in line {line} of '{path.name}' is empty: expected an id after '>'. Add one.")
     identity = header.split(None, 1)[0]
     return BiograftError(
-        f"The record '{identity}' has no sequence ({path.name}, line {line}). "
-        "Add its sequence or delete the record."
+        f"The record '{identity}' has no sequence ({path.name}, line {line}). Add its sequence or delete the record."
     )

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from biograft.data.alignment import Aligner, Progress
+from biograft.data.alignment import Aligner
 from biograft.data.alphabet import Alphabet
 from biograft.data.seeds import Letters, Seeds, candidates
+from biograft.progress import Progress
 
 __all__ = ["Nearest", "nearest"]
 

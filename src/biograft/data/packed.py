@@ -29,7 +29,9 @@ class Packed:
     def __post_init__(self) -> None:
         tokens = int(self.lengths.sum())
         if self.values.shape[0] != tokens:
-            raise ValueError(f"Packed rows must fill the values: got {self.values.shape[0]} tokens, lengths sum to {tokens}.")
+            raise ValueError(
+                f"Packed rows must fill the values: got {self.values.shape[0]} tokens, lengths sum to {tokens}."
+            )
 
     @classmethod
     def of(cls, rows: Sequence[Tensor | np.ndarray]) -> "Packed":

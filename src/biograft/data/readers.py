@@ -7,6 +7,7 @@ from biograft.data.fasta import entries, fasta
 from biograft.data.records import Records, missing_column
 from biograft.data.source import form
 from biograft.data.tables import Table, table, write_table
+from biograft.errors import BiograftError
 
 __all__ = ["Table", "fasta", "read", "table", "write_table"]
 
@@ -32,9 +33,7 @@ def read(
         lines, headers, sequences = (list(part) for part in zip(*entries(path), strict=True))
         words = [[*header.split(None, 1), ""][:2] for header in headers]
         ids, columns = [word[0] for word in words], {"description": [word[1].strip() for word in words]}
-        return Records.of(
-            sequences, ids, columns, alphabet=alphabet, unknown=unknown, source=path.name, lines=lines
-        )
+        return Records.of(sequences, ids, columns, alphabet=alphabet, unknown=unknown, source=path.name, lines=lines)
     found = table(path)
     columns = dict(found.columns)
     raw = _taken(columns, sequence, found, "--sequence COL")
@@ -53,11 +52,11 @@ def _taken(columns: dict[str, list[str]], name: str, found: Table, option: str) 
     """Take a column out of ``columns``. Where it is missing, say which there are, and the option to use."""
     if name in columns:
         return columns.pop(name)
-    advice = f"Name it with {option}."
-    only = next(iter(found.columns))
-    if len(found.columns) == 1:
-        for mark, word in (("\t", "tabs"), (",", "commas"), (";", "semicolons")):
-            if mark in only:
-                advice = f"Its columns seem to be parted by {word}: expected tabs in .tsv, commas in .csv."
-                break
-    raise missing_column(name, list(found.columns), found.source, advice)
+    header = next(iter(found.columns))
+    for mark, word in (("\t", "tabs"), (",", "commas"), (";", "semicolons")):
+        if len(found.columns) == 1 and mark in header:
+            raise BiograftError(
+                f"There is no column '{name}' in {found.source}: its columns seem to be parted by {word}, "
+                "expected tabs in .tsv and commas in .csv. Rename or convert it."
+            )
+    raise missing_column(name, list(found.columns), found.source, f"Name it with {option}.")

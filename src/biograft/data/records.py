@@ -68,9 +68,7 @@ class Records:
                 "Every record needs at least one letter: fill it in or delete the record."
             )
         texts = {name: list(values) for name, values in (columns or {}).items()}
-        return cls(
-            ids, cleaned.sequences, alphabet, texts, source, list(lines), dict(cleaned.changes), cleaned.kept
-        )
+        return cls(ids, cleaned.sequences, alphabet, texts, source, list(lines), dict(cleaned.changes), cleaned.kept)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -121,9 +119,7 @@ def missing_column(name: str, columns: Sequence[str], source: str, advice: str) 
     meant = [column for column in columns if near and column.lower() == near[0]][:1]
     hint = f" Did you mean '{meant[0]}'?" if meant else ""
     there = ", ".join(f"'{column}'" for column in columns) or "none"
-    return BiograftError(
-        f"There is no column '{name}' in {source or 'the records'}: found {there}.{hint} {advice}"
-    )
+    return BiograftError(f"There is no column '{name}' in {source or 'the records'}: found {there}.{hint} {advice}")
 
 
 def _check_ids(ids: Sequence[str], source: str, lines: Sequence[int]) -> None:
@@ -140,8 +136,8 @@ def _check_ids(ids: Sequence[str], source: str, lines: Sequence[int]) -> None:
             repeats = len(ids) - len(set(ids))
             raise BiograftError(
                 f"The id '{identity}' stands twice ({before} and {where.removeprefix(f'{source}, ')}; "
-                f"{repeats} repeats in all). Ids must be unique: rename or delete one, or name another column "
-                "with --id COL."
+                f"{repeats} repeats in all). Ids must be unique: rename or delete one, or name another "
+                "column with --id COL."
             )
         seen[identity] = row
 

@@ -15,7 +15,7 @@ from biograft.data.alignment import Aligner, workers
 __all__ = ["Candidates", "Letters", "Seeds", "candidates"]
 
 WINDOW = 32
-BLOCK = 1 << 15
+BLOCK = 1 << 14
 END = 31
 NOTHING = 15
 GROUPS = ("A", "C", "D", "E", "FY", "G", "H", "ILMV", "KR", "N", "P", "Q", "S", "T", "W")
@@ -40,9 +40,9 @@ class Seeds:
     def of(protein: bool, letters: int) -> "Seeds":
         """Seeds for an alphabet and a number of letters in all; longer words for more DNA."""
         if protein:
-            return Seeds("1111", near=4, around=6, glance=24)
+            return Seeds("1111", near=4, around=7, glance=34)
         weight = int(np.clip(round(np.log(max(letters, 1)) / np.log(4)) - 2, 9, 11))
-        return Seeds(DNA_PATTERNS[weight], near=6, around=13, glance=16)
+        return Seeds(DNA_PATTERNS[weight], near=6, around=13, glance=18)
 
 
 @dataclass(frozen=True)
@@ -136,11 +136,15 @@ def _runs(nibbles: np.ndarray) -> np.ndarray:
 
 def _alike(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """How many of the 16 letters of two words are equal."""
-    differ = first ^ second
+    return np.uint8(16) - _marked(first ^ second)
+
+
+def _marked(differ: np.ndarray) -> np.ndarray:
+    """How many of the 16 groups of four bits are not zero; the words are used up."""
     differ |= differ >> np.uint64(2)
     differ |= differ >> np.uint64(1)
     differ &= _ONES
-    return np.uint8(16) - np.bitwise_count(differ)
+    return np.bitwise_count(differ)
 
 
 @dataclass(frozen=True)
@@ -184,19 +188,22 @@ def _hits(
 
     def block(entries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         words, spare = left.words[entries], left.spare[entries]
-        first, stride, sizes = low[entries], step[entries], meets[entries]
+        spare += np.uint8(16 - seeds.near)  # what may differ; the target may grant some more
+        target, stride, sizes = low[entries], step[entries], meets[entries]
         found: list[tuple[np.ndarray, np.ndarray]] = []
         active = len(entries)
         for turn in range(int(sizes[0])):
-            while active and sizes[active - 1] <= turn:
+            if sizes[active - 1] <= turn:
                 active = int(np.searchsorted(-sizes, -turn, side="left"))
-            target = first[:active] + turn * stride[:active]
-            agree = _alike(words[:active], right.words[target])
-            agree += spare[:active]
-            agree += right.spare[target]
-            good = np.flatnonzero(agree >= seeds.near)
+            at = target[:active]
+            differ = right.words.take(at)
+            differ ^= words[:active]
+            unlike = _marked(differ)
+            unlike -= np.minimum(right.spare.take(at), unlike)
+            good = np.flatnonzero(unlike <= spare[:active])
             if len(good):
-                found.append((good, target[good]))
+                found.append((good, at[good]))
+            at += stride[:active]
         if not found:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
         one = np.concatenate([pair[0] for pair in found])

@@ -68,9 +68,7 @@ def guess(first: bytes) -> str:
     """What a file with these first bytes seems to be ("a PDF"); '' where nothing speaks against text."""
     start = first[:256].lstrip()
     for signature, kind in SIGNATURES.items():
-        if first.startswith(signature) or (
-            signature.startswith(b"<") and start.lower().startswith(signature)
-        ):
+        if first.startswith(signature) or (signature.startswith(b"<") and start.lower().startswith(signature)):
             return kind
     return "binary data" if b"\0" in first[:65536] else ""
 
@@ -97,9 +95,7 @@ def blocks(path: Path, size: int = BLOCK) -> Iterator[bytes]:
             stream = _uncompressed(path, file)
             block = stream.read(size).removeprefix(BOM)
             if not block:
-                raise BiograftError(
-                    f"'{path.name}' is empty. Check that it was written or copied completely."
-                )
+                raise BiograftError(f"'{path.name}' is empty. Check that it was written or copied completely.")
             while block:
                 yield block
                 block = stream.read(size)
@@ -108,9 +104,7 @@ def blocks(path: Path, size: int = BLOCK) -> Iterator[bytes]:
     except IsADirectoryError:
         raise BiograftError(f"'{path}' is a folder: expected a file. Name a file in it.") from None
     except PermissionError:
-        raise BiograftError(
-            f"'{path}' may not be read by this user. Change its permissions (chmod u+r)."
-        ) from None
+        raise BiograftError(f"'{path}' may not be read by this user. Change its permissions (chmod u+r).") from None
     except EOFError:
         raise BiograftError(f"'{path.name}' ends too early: it was cut. Copy or download it again.") from None
     except (gzip.BadGzipFile, zlib.error, lzma.LZMAError) as fault:

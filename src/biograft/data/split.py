@@ -56,7 +56,7 @@ def _counts(families: np.ndarray, strata: np.ndarray | None) -> np.ndarray:
 
 
 def _distance(load: np.ndarray, wanted: np.ndarray) -> float:
-    """How far the parts are from what is wanted: strata of any size count alike, the size of the parts as all of them."""
+    """How far the parts are from what is wanted: strata count alike, the size of the parts as all of them."""
     strata = wanted.shape[1] - 1
     weight = np.append(np.full(strata, 1.0 / max(strata, 1)), 1.0)
     share = (load - wanted) / np.maximum(wanted.sum(axis=0), 1)

@@ -42,9 +42,7 @@ def table(path: Path | str) -> Table:
     path = Path(path)
     kind = form(path)
     if kind == "fasta":
-        raise BiograftError(
-            f"'{path.name}' is FASTA: expected a table (.csv .tsv .parquet). Read it as sequences."
-        )
+        raise BiograftError(f"'{path.name}' is FASTA: expected a table (.csv .tsv .parquet). Read it as sequences.")
     read = _parquet if kind == "parquet" else _delimited
     found = read(path, b"".join(blocks(path)))
     if not found.lines:
@@ -60,9 +58,7 @@ def _delimited(path: Path, data: bytes) -> Table:
     data = _lines_ended(data, separator)
     header = data[: data.index(b"\n")]
     if not header.strip():
-        raise BiograftError(
-            f"The first line of '{path.name}' is blank: expected the names of the columns. Add them."
-        )
+        raise BiograftError(f"Line 1 of '{path.name}' is blank: expected the names of the columns. Add them.")
     quoted = b'"' in data if kind == "csv" else any(name.startswith(b'"') for name in header.split(separator))
     _check_text(path, data)
     lines = _check_rows(path, data, separator, quoted)
@@ -139,9 +135,7 @@ def _check_rows(path: Path, data: bytes, separator: bytes, quoted: bool) -> list
     return lines[1:].tolist()
 
 
-def _check_quotes(
-    path: Path, letters: np.ndarray, quotes: np.ndarray, breaks: np.ndarray, separator: int
-) -> None:
+def _check_quotes(path: Path, letters: np.ndarray, quotes: np.ndarray, breaks: np.ndarray, separator: int) -> None:
     """Quotation marks must enclose whole fields (inside, two make one), or rows flow into each other."""
     opening, closing = quotes[::2], quotes[1::2]
     border = [separator, ord("\n"), QUOTE]
@@ -165,8 +159,8 @@ def _parquet(path: Path, data: bytes) -> Table:
         )
     try:
         frame = polars.read_parquet(io.BytesIO(data))
-    except (polars.exceptions.PolarsError, OSError) as fault:
-        reason = str(fault).splitlines()[0]
+    except (polars.exceptions.PolarsError, polars.exceptions.PanicException, OSError) as fault:
+        reason = str(fault).partition("\n")[0]
         raise BiograftError(f"'{path.name}' is damaged ({reason}). Copy or download it again.") from None
     columns = {name: _texts(path, frame[name]) for name in frame.columns}
     return Table(columns, list(range(1, frame.height + 1)), path.name)
@@ -178,11 +172,7 @@ def _texts(path: Path, column: polars.Series) -> list[str]:
         inner = column.dtype.inner
         numbers = inner.is_numeric() if isinstance(inner, polars.DataType) else False
         lists = column.cast(polars.List(polars.String))
-        column = (
-            lists.list.eval(polars.element().fill_null("nan")).list.join(" ")
-            if numbers
-            else lists.list.join(";")
-        )
+        column = lists.list.eval(polars.element().fill_null("nan")).list.join(" ") if numbers else lists.list.join(";")
     elif isinstance(column.dtype, polars.Struct | polars.Binary | polars.Object):
         raise BiograftError(
             f"Column '{column.name}' of '{path.name}' holds {column.dtype}: expected text, numbers or lists "
@@ -200,18 +190,12 @@ def write_table(path: Path | str, columns: Mapping[str, Sequence[Any]]) -> None:
     path = Path(path)
     kind = form(path)
     if not columns:
-        raise BiograftError(
-            f"There is nothing to write to '{path.name}': got no columns, expected one or more."
-        )
+        raise BiograftError(f"There is nothing to write to '{path.name}': got no columns, expected one or more.")
     lengths = {name: len(values) for name, values in columns.items()}
     if len(set(lengths.values())) > 1:
-        raise BiograftError(
-            f"The columns of '{path.name}' differ in length: got {lengths}, expected equal lengths."
-        )
+        raise BiograftError(f"The columns of '{path.name}' differ in length: got {lengths}, expected equal lengths.")
     if kind == "fasta":
-        raise BiograftError(
-            f"A table cannot be written as FASTA: got '{path.name}'. Use .csv, .tsv or .parquet."
-        )
+        raise BiograftError(f"A table cannot be written as FASTA: got '{path.name}'. Use .csv, .tsv or .parquet.")
     if kind == "parquet":
         stream = io.BytesIO()
         polars.DataFrame(dict(columns)).write_parquet(stream)
@@ -219,9 +203,7 @@ def write_table(path: Path | str, columns: Mapping[str, Sequence[Any]]) -> None:
     else:
         data = _written(path, kind, columns).encode("utf-8")
     if compression(path) == ".gz":
-        data = gzip.compress(
-            data, compresslevel=6, mtime=0
-        )  # no time stamp: the same table gives the same bytes
+        data = gzip.compress(data, compresslevel=6, mtime=0)  # no time stamp: the same table gives the same bytes
     elif compression(path) == ".xz":
         data = lzma.compress(data)
     try:
@@ -235,9 +217,7 @@ def write_table(path: Path | str, columns: Mapping[str, Sequence[Any]]) -> None:
 
 
 def _written(path: Path, kind: str, columns: Mapping[str, Sequence[Any]]) -> str:
-    texts = {
-        name: ["" if value is None else str(value) for value in values] for name, values in columns.items()
-    }
+    texts = {name: ["" if value is None else str(value) for value in values] for name, values in columns.items()}
     rows: Iterable[tuple[str, ...]] = zip(*([name, *values] for name, values in texts.items()), strict=True)
     if kind == "csv":
         stream = io.StringIO(newline="")

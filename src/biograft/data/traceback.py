@@ -23,7 +23,9 @@ class Rows:
         width = self.profile.shape[1] + 1
         return np.zeros(width, np.int32), np.full(width, -(2**29), np.int32)
 
-    def next(self, row: int, best: np.ndarray, down: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def next(
+        self, row: int, best: np.ndarray, down: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """(best, down, across, diagonal) of the row after letter ``row`` of the query."""
         down = np.maximum(down - self.extend, best - self.opening)
         diagonal = np.zeros_like(best)

@@ -45,9 +45,7 @@ def fit_temperature(scores: np.ndarray, truth: np.ndarray) -> float:
         return float(np.mean(np.log(np.exp(logits * inverse).sum(axis=1)) - chosen * inverse))
 
     # Convex in 1 / temperature, so that the bounded search cannot end in a wrong valley.
-    found = minimize_scalar(
-        loss, bounds=(1 / HOTTEST, 1 / COLDEST), method="bounded", options={"xatol": 1e-6}
-    )
+    found = minimize_scalar(loss, bounds=(1 / HOTTEST, 1 / COLDEST), method="bounded", options={"xatol": 1e-6})
     return float(1 / found.x)
 
 

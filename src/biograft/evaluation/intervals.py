@@ -142,6 +142,5 @@ def bootstrap(
     groups = family_codes(groups, len(truth))
     multiplicities = family_draws(int(groups.max(initial=-1)) + 1, draws, seed)
     return {
-        metric.name: resample(metric.prepare(truth, predicted, groups), multiplicities, level)
-        for metric in metrics
+        metric.name: resample(metric.prepare(truth, predicted, groups), multiplicities, level) for metric in metrics
     }

@@ -82,7 +82,7 @@ class Predictions:
         return columns
 
     def save_probabilities(self, path: Path | str) -> None:
-        """All probabilities as ``.npz``: ``ids``, ``classes``, ``starts`` (records,), ``probabilities`` (units, classes)."""
+        """All as ``.npz``: ``ids``, ``classes``, ``starts`` (records,), ``probabilities`` (units, classes)."""
         starts = np.concatenate([[0], np.cumsum(self.units)[:-1]])
         scores = self.predicted.scores if self.predicted.scores is not None else np.zeros((0, 0))
         with Path(path).open("wb") as stream:

@@ -98,9 +98,7 @@ def paired(
     return resample(lambda weights: sign * (ours(weights) - theirs(weights)), multiplicities, level)
 
 
-def verdict(
-    difference: Interval, against: str, metric: Metric, *, detectable: float | None = None
-) -> Verdict:
+def verdict(difference: Interval, against: str, metric: Metric, *, detectable: float | None = None) -> Verdict:
     """``helped`` if the whole interval is above zero, ``hurt`` if below, else ``cannot tell``.
 
     ``cannot tell`` also without an interval, and with fewer than 6 families: all may lean one way by chance.

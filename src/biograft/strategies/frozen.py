@@ -56,7 +56,9 @@ class Frozen(Strategy):
             raise TypeError(f"Fixed features are solved for a LinearHead, got {type(model.head).__name__}.")
         standardise = None if model.backbone.standardise else False
         if model.kind.name == "regression":
-            fit = ridge(features.values, features.targets, features.families, standardise=standardise, seed=features.seed)
+            fit = ridge(
+                features.values, features.targets, features.families, standardise=standardise, seed=features.seed
+            )
         else:
             fit = logistic(
                 features.values, features.targets, model.kind.width, features.families,

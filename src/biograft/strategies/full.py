@@ -1,4 +1,4 @@
-"""Every weight learns: from what the backbone knows (``full``), or from nothing (``scratch``), the twin to compare with."""
+"""Every weight learns: from what the backbone knows (``full``), or from nothing (``scratch``), its twin."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,28 +1,27 @@
-"""Linear heads on features at rest: ridge and multinomial logistic regression, their penalty chosen by inner folds.
+"""Linear heads on features at rest: ridge and logistic regression, their penalty chosen by inner folds.
 
-Inside, features are centred and a row has a mean squared norm of 1, so that one grid of penalties fits any backbone;
-``weight`` and ``bias`` are folded back and act on the features as they came. Inner folds keep families together:
-with relatives on both sides they would ask for too weak a penalty.
+``features (rows, features)`` are centred and scaled inside; ``weight`` and ``bias`` are folded back, so that they
+act on features as they came and a head is one linear layer.
 """
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
 from scipy.stats import rankdata
 from torch import Tensor
 
 from biograft.errors import BiograftError
+from biograft.strategies.inner import SMALL, Folds, Scaled, check, scalings, subsample
+from biograft.strategies.softmax import Softmax, follow
 
 __all__ = ["LinearFit", "logistic", "ridge", "subsample"]
 
 _GRID = 10.0 ** np.arange(6, -6.1, -0.5)  # both ends are limits: the mean alone, and least squares
 _COARSE = 10.0 ** np.arange(4, -3.1, -0.5)  # for products in single precision
-_SMALL = 2000  # a decomposition of this size takes about a second
 _MOST = 4000  # rows on which a larger ridge chooses its penalty
-_HELD = 0.2  # share of a single hold-out
+_WORK = 1e8  # rows x axes x classes: above, one inner hold-out instead of folds
+_UNCHOSEN = {"ridge": 1.0, "logistic": 0.1}  # penalty where there are too few rows to choose one
 
 
 @dataclass(frozen=True)
@@ -32,8 +31,8 @@ class LinearFit:
     Attributes:
         weight: ``(outputs, features)`` float32, for features as they came.
         bias: ``(outputs,)`` float32.
-        penalty: as scikit-learn counts it: ``alpha`` of Ridge, ``1 / C`` of a multinomial LogisticRegression (of two
-            classes: ``2 / C``), on features as they came, or standardised where ``how`` says so.
+        penalty: as scikit-learn counts it: ``alpha`` of Ridge, ``1 / C`` of LogisticRegression (of two classes:
+            ``2 / C``), on features as they came, or standardised where ``how`` says so.
         scores: of every candidate on the inner folds, smaller is better: mean squared error, or log loss.
         how: a sentence on what was chosen, and by what.
     """
@@ -45,58 +44,18 @@ class LinearFit:
     how: str
 
 
-@dataclass(frozen=True, eq=False)
-class _Scaled:
-    """Features ``(rows, features)`` brought to mean 0 and a mean squared norm of 1 per row, and the way back.
-
-    Attributes:
-        factor: what every feature was multiplied by; 0 where it does not vary.
-        unit: of the penalty: 1 here is this much in scikit-learn's count.
-    """
-
-    name: str
-    values: Tensor
-    mean: np.ndarray
-    factor: np.ndarray
-    unit: float
-
-    def label(self, penalty: float) -> str:
-        return f"{self.name} features, penalty {penalty * self.unit:.3g}"
-
-    def fit(self, weight: np.ndarray, bias: np.ndarray, penalty: float, scores: dict[str, float], how: str) -> LinearFit:
-        """Folded back: ``weight (outputs, features)`` and ``bias (outputs,)`` act on scaled features."""
-        raw = weight * self.factor
-        bias = bias - raw @ self.mean
-        return LinearFit(raw.astype(np.float32), bias.astype(np.float32), penalty * self.unit, scores, how)
-
-
-@dataclass(frozen=True, eq=False)
-class _Folds:
-    """Inner parts: pairs of row indices (learn, held out); none where there are too few rows."""
-
-    parts: tuple[tuple[np.ndarray, np.ndarray], ...]
-    how: str
-
-
-def subsample(rows: int, limit: int, seed: int) -> np.ndarray:
-    """At most ``limit`` of the indices below ``rows``, ascending, drawn without replacement."""
-    if rows <= limit:
-        return np.arange(rows)
-    return np.sort(np.random.default_rng(seed).choice(rows, limit, replace=False))
-
-
 def ridge(
     features: np.ndarray, targets: np.ndarray, groups: np.ndarray, *, standardise: bool | None, seed: int
 ) -> LinearFit:
     """Least squares with an L2 penalty, solved exactly.
 
-    Taken is the penalty of least squared error on inner folds; or, where another one ranks held-out rows better by more
-    than two standard errors over the folds, that one, its slope corrected by the held-out rows.
+    Taken is the penalty of least squared error on inner folds; or, where another one ranks held-out rows better
+    by more than two standard errors over the folds, that one, its slope corrected by the held-out rows.
 
     Args:
         features: ``(rows, features)``.
         targets: ``(rows,)``.
-        groups: ``(rows,)`` the family of each row. Fewer than three families, or one with most of the rows, are ignored.
+        groups: ``(rows,)`` family of each row; ignored if there are fewer than three, or one has most of the rows.
         standardise: every feature to unit variance, or all as they are; None lets the inner folds choose.
         seed: of the folds.
 
@@ -104,23 +63,23 @@ def ridge(
         BiograftError: no rows; a feature or a target that is not finite.
     """
     targets = np.asarray(targets, dtype=np.float64).reshape(-1)
-    _check(features, targets)
-    exact = min(features.shape) <= _SMALL
+    check(features, targets)
+    exact = min(features.shape) <= SMALL
     choice = subsample(len(targets), len(targets) if exact else _MOST, seed)
-    folds = _folds(groups[choice], np.zeros(len(choice), dtype=np.int64), 5 if exact else 1, seed)
+    folds = Folds.draw(np.asarray(groups)[choice], np.zeros(len(choice), dtype=np.int64), not exact, seed)
     grid = _GRID if exact else _COARSE
-    tried: list[tuple[_Scaled, list[_Held]]] = []
+    tried: list[tuple[Scaled, list[_Held]]] = []
     scores: dict[str, float] = {}
-    for scaled in _scalings(features, standardise):
+    for scaled in scalings(features, standardise):
         values = scaled.values[torch.from_numpy(choice)]
-        held = [_held(values, targets[choice], learn, out, grid) for learn, out in folds.parts]
+        held = [_held(values, targets[choice], learn, out, grid) for learn, out in folds.parts()]
         tried.append((scaled, held))
         if held:
             scores |= dict(zip(map(scaled.label, grid), _errors(held).tolist(), strict=True))
     scaled, penalty, slope, why = _choose(tried, grid, folds, targets)
     weight = slope * _weights(scaled.values, targets, penalty, exact)
     how = f"ridge regression on {scaled.label(penalty)}; {why}"
-    return scaled.fit(weight[None], np.array([targets.mean()]), penalty, scores, how)
+    return LinearFit(*scaled.fold_back(weight[None], np.array([targets.mean()])), penalty * scaled.unit, scores, how)
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,8 +99,10 @@ class _Held:
 
 
 def _held(values: Tensor, targets: np.ndarray, learn: np.ndarray, out: np.ndarray, grid: np.ndarray) -> _Held:
-    exact = min(values.shape) <= _SMALL
-    train, rest = (values[torch.from_numpy(rows)].to(torch.float64 if exact else torch.float32) for rows in (learn, out))
+    exact = min(values.shape) <= SMALL
+    train, rest = (
+        values[torch.from_numpy(rows)].to(torch.float64 if exact else torch.float32) for rows in (learn, out)
+    )
     middle, level = train.mean(0), targets[learn].mean()
     train, rest = train - middle, rest - middle
     dual = train.shape[0] < train.shape[1]
@@ -159,8 +120,8 @@ def _system(train: Tensor, targets: np.ndarray) -> tuple[Tensor, Tensor]:
 
 
 def _solve(matrix: Tensor, right: Tensor, penalties: np.ndarray) -> Tensor:
-    """``(penalties, size)``: solutions of ``(matrix + penalty) x = right``; one decomposition serves all if small."""
-    if len(matrix) <= _SMALL and len(penalties) > 1:
+    """``(penalties, size)``: solutions of ``(matrix + penalty) x = right``; one decomposition if small."""
+    if len(matrix) <= SMALL and len(penalties) > 1:
         values, basis = torch.linalg.eigh(matrix)
         shrunk = (basis.T @ right) / (values.clamp(min=0) + torch.from_numpy(penalties)[:, None])
         return shrunk @ basis.T
@@ -186,16 +147,16 @@ def _errors(held: list[_Held]) -> np.ndarray:
 
 
 def _choose(
-    tried: list[tuple[_Scaled, list[_Held]]], grid: np.ndarray, folds: _Folds, targets: np.ndarray
-) -> tuple[_Scaled, float, float, str]:
+    tried: list[tuple[Scaled, list[_Held]]], grid: np.ndarray, folds: Folds, targets: np.ndarray
+) -> tuple[Scaled, float, float, str]:
     """Scaling, penalty, slope of the answers, and why."""
-    if not folds.parts:
-        return tried[0][0], 1.0, 1.0, folds.how
+    if not folds.used:
+        return tried[0][0], _UNCHOSEN["ridge"], 1.0, folds.how
     errors = np.stack([_errors(held) for _, held in tried])
     which, place = np.unravel_index(errors.argmin(), errors.shape)
     alone = np.concatenate([fold.truth**2 for fold in tried[0][1]]).mean()
     why = f"of least squared error {folds.how}: {errors.min():.3g}, the mean alone {alone:.3g}"
-    if len(folds.parts) < 3 or len(targets) < 100:  # too few to tell rankings apart
+    if len(folds.used) < 3 or len(targets) < 100:  # too few to tell rankings apart
         return tried[which][0], float(grid[place]), 1.0, why
     ranking = np.stack([[fold.ranking() for fold in held] for _, held in tried])  # (scalings, folds, penalties)
     other, spot = np.unravel_index(ranking.mean(1).argmax(), errors.shape)
@@ -205,10 +166,67 @@ def _choose(
     scaled, held = tried[other]
     pairs = [(fold.answers[spot] - fold.answers[spot].mean(), fold.truth) for fold in held]
     slope = sum(answer @ truth for answer, truth in pairs) / sum(answer @ answer for answer, _ in pairs)
-    # A strong penalty shrinks in proportion to the rows: scaled with them, the slope of the folds holds for all.
+    # A strong penalty shrinks in proportion to the rows: scaled with them, the slope of the folds holds.
     penalty = float(grid[spot]) / held[0].share
     why = (
         f"of best rank correlation {folds.how}: {ranking[other, :, spot].mean():.3f}, against "
         f"{ranking[which, :, place].mean():.3f} at least squared error; answers stretched by {slope:.3g}"
     )
     return scaled, penalty, float(slope), why
+
+
+def logistic(
+    features: np.ndarray,
+    codes: np.ndarray,
+    classes: int,
+    groups: np.ndarray,
+    *,
+    standardise: bool | None,
+    seed: int,
+) -> LinearFit:
+    """Multinomial logistic regression with an L2 penalty on the weights; the outputs are logits.
+
+    The penalty has the least log loss on inner folds, followed from strong to weak until it gets no better.
+    Held-out rows whose class the other folds lack are left out of that loss. A class without any row gets no
+    weight and a small bias.
+
+    Args:
+        features: ``(rows, features)``.
+        codes: ``(rows,)`` from 0 to ``classes - 1``.
+        classes: how many outputs; two for a binary question.
+        groups: ``(rows,)`` family of each row; ignored if there are fewer than three, or one has most of the rows.
+        standardise: every feature to unit variance, or all as they are; None lets the inner folds choose.
+        seed: of the folds.
+
+    Raises:
+        BiograftError: no rows; a feature that is not finite; one class only.
+    """
+    codes = np.asarray(codes, dtype=np.int64)
+    check(features, codes)
+    present, own = np.unique(codes, return_inverse=True)
+    if len(present) < 2:
+        raise BiograftError(
+            f"A classifier needs two classes: got one among {len(codes)} training records. "
+            "Add records of another class, or mend the split."
+        )
+    work = len(codes) * min(features.shape) * len(present)
+    folds = Folds.draw(np.asarray(groups), own, work > _WORK, seed)
+    candidates: list[tuple[float, float, Scaled, Softmax]] = []
+    scores: dict[str, float] = {}
+    for scaled in scalings(features, standardise):
+        softmax = Softmax.of(scaled.values, own, len(present))
+        losses = follow(softmax, folds) or {_UNCHOSEN["logistic"]: np.inf}
+        scores |= {scaled.label(penalty): loss for penalty, loss in losses.items() if loss < np.inf}
+        penalty = min(losses, key=losses.__getitem__)
+        candidates.append((losses[penalty], penalty, scaled, softmax))
+    loss, penalty, scaled, softmax = min(candidates, key=lambda candidate: candidate[0])
+    solution = softmax.solve(np.arange(len(codes)), penalty, None, tight=True)
+    weight, bias = np.zeros((classes, features.shape[1])), np.full(classes, np.log(0.5 / len(codes)))
+    weight[present] = softmax.weights(solution)
+    bias[present] = solution[:, -1] - np.logaddexp.reduce(solution[:, -1])  # log probabilities of an average row
+    share = np.bincount(own) / len(own)
+    why = "not chosen: too few rows for inner folds"
+    if scores:
+        why = f"of least log loss {folds.how}: {loss:.3g}, class shares alone {-(share @ np.log(share)):.3g}"
+    how = f"logistic regression on {scaled.label(penalty)}; {why}"
+    return LinearFit(*scaled.fold_back(weight, bias), penalty * scaled.unit, scores, how)

@@ -1,4 +1,4 @@
-"""Simple answers that every model is shown beside: a constant, linear models on letters, the nearest labelled homologue.
+"""Simple answers that models are shown beside: a constant, linear models on letters, the nearest homologue.
 
 Each gives outputs in the form of a head's, so that one label kind decodes them all.
 """
@@ -151,7 +151,9 @@ def _copied(
         else:
             pairs = np.zeros((1, 2), dtype=np.int64)
         pairs = pairs[train.counted[offsets[place] + pairs[:, 1]]]
-        answer[starts[row] + pairs[:, 0]] = _certain(kind, train.targets[offsets[place] + pairs[:, 1]], identity, constant)
+        answer[starts[row] + pairs[:, 0]] = _certain(
+            kind, train.targets[offsets[place] + pairs[:, 1]], identity, constant
+        )
     return answer
 
 

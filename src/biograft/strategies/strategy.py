@@ -78,7 +78,7 @@ class Strategy(ABC):
     def phases(self, model: Model) -> list[Phase]:
         """What to learn, in order; empty where :meth:`start` has answered."""
 
-    def finish(self, model: Model) -> None:
+    def finish(self, model: Model) -> None:  # noqa: B027 - most strategies have nothing to clear away
         """Leave a plain model (adapters merged)."""
 
 

@@ -23,7 +23,7 @@ class Sequence(Level):
     """One label per record.
 
     Attributes:
-        pool: ``mean`` of the vectors, or ``positions``: all vectors of a record side by side, for records of one length.
+        pool: ``mean`` of the vectors, or ``positions``: all vectors side by side, for records of one length.
         length: with ``positions``, the number of vectors that every record has.
     """
 

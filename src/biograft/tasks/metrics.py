@@ -212,9 +212,7 @@ METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
         Metric("accuracy", _C, "codes", _counts(_accuracy), "share of units with the right class"),
-        Metric(
-            "balanced_accuracy", _C, "codes", _counts(_balanced_accuracy), "mean recall of the true classes"
-        ),
+        Metric("balanced_accuracy", _C, "codes", _counts(_balanced_accuracy), "mean recall of the true classes"),
         Metric("macro_f1", _C, "codes", _counts(_macro_f1), "mean F1 of the classes, true or predicted"),
         Metric("mcc", _C, "codes", _counts(_mcc), "Matthews correlation coefficient", chance=0.0),
         Metric("roc_auc", _C, "scores", ranking.area, "area under the ROC curve, class mean", chance=0.5),
@@ -257,9 +255,7 @@ class PerClass(NamedTuple):
     support: np.ndarray
 
 
-def confusion(
-    truth: np.ndarray, predicted: Predicted, classes: int, weights: np.ndarray | None = None
-) -> np.ndarray:
+def confusion(truth: np.ndarray, predicted: Predicted, classes: int, weights: np.ndarray | None = None) -> np.ndarray:
     """Counts (sums of weights): rows are true classes, columns predicted ones.
 
     ``(classes, classes)``, or one row and column more, the last ones, where the truth holds unseen classes.

@@ -58,7 +58,7 @@ class Level(ABC):
 
     @abstractmethod
     def read(self, records: Records, label: str, masks: tuple[str, ...] = ()) -> Units:
-        """The labels of a column as units. Raises BiograftError naming file, line and id of a label that doesn't fit."""
+        """The labels of a column as units. Raises BiograftError naming the place of a label that doesn't fit."""
 
     @abstractmethod
     def count(self, lengths: np.ndarray) -> np.ndarray:

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from biograft.assessment import examine
 from biograft.bundle import load
 from biograft.data.readers import read, write_table
 from biograft.data.records import Records
 from biograft.errors import BiograftError
 from biograft.evaluation.report import render
 from biograft.files import write_json, write_text
+from biograft.flows.assess import examine
+from biograft.flows.report import intervals, leaks
 from biograft.hardware import Hardware, environment
-from biograft.model import Progress
-from biograft.reporting import intervals, leaks
+from biograft.progress import Progress
 from biograft.tasks.classification import MISSING
 
 __all__ = ["evaluate"]
@@ -57,7 +57,9 @@ def evaluate(
     known = ~np.isin(units.values.astype(str), [*MISSING]) & units.counted
     labelled = np.flatnonzero(np.bincount(units.owner[known], minlength=len(table)) > 0)
     if len(labelled) == 0:
-        raise BiograftError(f"Column '{name}' holds no label to compare with: all values are empty or masked out. Check it.")
+        raise BiograftError(
+            f"Column '{name}' holds no label to compare with: all values are empty or masked out. Check it."
+        )
     records, units = table.take(labelled), units.take(labelled)
     encode = bundle.model.backbone.encode
     outputs = bundle.model.outputs([encode(s) for s in records.sequences], hardware, progress=progress)

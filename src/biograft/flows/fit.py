@@ -1,9 +1,6 @@
 """The main flow: a table becomes a tested, saved, predicting model, in one folder that survives a crash."""
 
 import json
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -11,24 +8,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from biograft.assessment import Examination, examine
 from biograft.backbones.backbone import Backbone
 from biograft.backbones.store import Stored, cache_folder, embed
 from biograft.bundle import Bundle, load, load_backbone
 from biograft.catalog import resolve
 from biograft.data.batches import in_order
 from biograft.data.examples import Examples
-from biograft.data.packed import Packed
 from biograft.data.readers import read, write_table
 from biograft.data.records import Records
 from biograft.data.split import Split
 from biograft.errors import BiograftError
 from biograft.evaluation.conformal import residual_quantile
 from biograft.files import digest, file_digest, write_json, write_text
+from biograft.flows.assess import Examination, examine
+from biograft.flows.prepare import Prepared, prepare
+from biograft.flows.report import Story, write_report
 from biograft.hardware import Hardware
 from biograft.model import Model
-from biograft.preparation import Prepared, prepare
-from biograft.reporting import Story, write_report
+from biograft.progress import Clock, Stages
 from biograft.run import RunFolder
 from biograft.strategies.simple import Labelled, simple_answers
 from biograft.strategies.strategy import FixedFeatures, Strategy
@@ -36,9 +33,8 @@ from biograft.tasks.levels import Sequence as SequenceLevel
 from biograft.tasks.task import Level, Task
 from biograft.trainer import Outcome, Trainer, Training
 
-__all__ = ["Recipe", "Result", "Stages", "fit", "fit_recipe"]
+__all__ = ["Recipe", "Result", "fit", "fit_recipe"]
 
-Stages = Callable[[str, int, int], None]  # stage, done, total
 MOST_POSITIONS = 1024
 
 
@@ -84,7 +80,9 @@ class Recipe:
         known = {field.name for field in fields(cls)}
         wrong = sorted(set(choices) - known)
         if wrong:
-            raise BiograftError(f"Unknown choice '{wrong[0]}' in '{source}'. A recipe may hold: {', '.join(sorted(known))}.")
+            raise BiograftError(
+                f"Unknown choice '{wrong[0]}' in '{source}'. A recipe may hold: {', '.join(sorted(known))}."
+            )
         return cls(**{**choices, "mask": tuple(choices.get("mask", ()))})
 
 
@@ -109,27 +107,6 @@ class Result:
     def model(self) -> Bundle:
         """The saved model, loaded."""
         return load(self.folder)
-
-
-class _Clock:
-    """Seconds by stage, and word of them to whoever listens."""
-
-    def __init__(self, listener: Stages | None) -> None:
-        self.seconds: dict[str, float] = {}
-        self._listener = listener
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[Callable[[int, int], None]]:
-        began = time.monotonic()
-        self._tell(name, 0, 1)
-        try:
-            yield lambda done, total: self._tell(name, done, total)
-        finally:
-            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.monotonic() - began, 2)
-
-    def _tell(self, name: str, done: int, total: int) -> None:
-        if self._listener:
-            self._listener(name, done, total)
 
 
 def fit(
@@ -172,7 +149,9 @@ def fit(
         train_limit=train_limit, epochs=epochs, seed=seed,
     )  # fmt: skip
     records = table if isinstance(table, Records) else None
-    return fit_recipe(recipe, out, records=records, split=split if isinstance(split, Split) else None, progress=progress)
+    return fit_recipe(
+        recipe, out, records=records, split=split if isinstance(split, Split) else None, progress=progress
+    )
 
 
 def fit_recipe(
@@ -184,7 +163,7 @@ def fit_recipe(
     progress: Stages | None = None,
 ) -> Result:
     """:func:`fit` for choices that are gathered in a recipe."""
-    clock = _Clock(progress)
+    clock = Clock(progress)
     hardware = Hardware.choose(recipe.device, recipe.precision)
     with clock.stage("read"):
         if records is None:
@@ -195,7 +174,9 @@ def fit_recipe(
             texts = [part for name in sorted(records.columns) for part in (name, *records.columns[name])]
             found = digest(*records.ids, *records.sequences, *texts)
     if recipe.table_digest not in ("", found):
-        raise BiograftError(f"The table '{recipe.table}' has changed since the recipe was made. Remove table_digest to use it.")
+        raise BiograftError(
+            f"The table '{recipe.table}' has changed since the recipe was made. Remove table_digest to use it."
+        )
     recipe = replace(recipe, table_digest=found, device=hardware.device, precision=hardware.precision)
     records.column(recipe.label)
     folder = RunFolder.open(out or _default_folder(recipe), recipe.as_dict())
@@ -206,7 +187,12 @@ def fit_recipe(
 
 
 def _default_folder(recipe: Recipe) -> Path:
-    names = [Path(recipe.table).name.split(".")[0] or "table", recipe.label, Path(recipe.backbone).name, recipe.strategy]
+    names = [
+        Path(recipe.table).name.split(".")[0] or "table",
+        recipe.label,
+        Path(recipe.backbone).name,
+        recipe.strategy,
+    ]
     return Path("runs") / "-".join([*names, digest(json.dumps(recipe.as_dict(), sort_keys=True))[:6]])
 
 
@@ -219,7 +205,7 @@ class _Fit:
     split: Split | None
     folder: RunFolder
     hardware: Hardware
-    clock: _Clock
+    clock: Clock
 
     def run(self) -> Result:
         recipe, clock = self.recipe, self.clock
@@ -375,7 +361,9 @@ def _pooled(pool: str, level: Level, backbone: Backbone, records: Records) -> Le
             f"--pool positions needs records of one length and a vector per letter: got {len(lengths)} lengths and "
             f"backbone '{backbone.name}'. Use --pool mean."
         )
-    if pool == "positions" or (pool == "auto" and one_length and backbone.positional and max(lengths) <= MOST_POSITIONS):
+    if pool == "positions" or (
+        pool == "auto" and one_length and backbone.positional and max(lengths) <= MOST_POSITIONS
+    ):
         return SequenceLevel("positions", lengths.pop())
     return level
 

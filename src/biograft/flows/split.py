@@ -5,8 +5,8 @@ import numpy as np
 from biograft.data.records import Records
 from biograft.data.split import Split
 from biograft.errors import BiograftError
-from biograft.model import Progress
-from biograft.preparation import balance, part_records
+from biograft.flows.prepare import balance, part_records
+from biograft.progress import Progress
 
 __all__ = ["parts_of", "split"]
 

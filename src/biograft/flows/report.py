@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from biograft.assessment import Examination
 from biograft.bundle import Bundle
 from biograft.evaluation.intervals import Interval
 from biograft.evaluation.predictions import Predictions
 from biograft.evaluation.report import render
+from biograft.flows.assess import Examination
+from biograft.flows.prepare import Prepared
 from biograft.hardware import Hardware, environment
-from biograft.preparation import Prepared
 from biograft.trainer import Outcome
 
 __all__ = ["Story", "intervals", "leaks", "write_report"]
@@ -146,7 +146,12 @@ def _model(story: Story, hardware: Hardware, recipe: Mapping[str, Any]) -> dict[
     model, outcome = story.bundle.model, story.outcome
     selection = None
     if outcome is not None:
-        selection = {"metric": outcome.metric, "valid_value": outcome.value, "step": outcome.step, "steps": outcome.steps}
+        selection = {
+            "metric": outcome.metric,
+            "valid_value": outcome.value,
+            "step": outcome.step,
+            "steps": outcome.steps,
+        }
     return {
         "backbone": model.backbone.name,
         "strategy": story.strategy,

@@ -91,7 +91,9 @@ class Examination:
             for code, name in enumerate(names)
         ]  # fmt: skip
 
-    def figures(self, outputs: np.ndarray, history: Mapping[str, list[tuple[float, float]]], near: np.ndarray) -> Figures:
+    def figures(
+        self, outputs: np.ndarray, history: Mapping[str, list[tuple[float, float]]], near: np.ndarray
+    ) -> Figures:
         """What the page draws."""
         predicted = self.predicted(outputs)
         names = tuple(getattr(self.kind, "classes", ()))

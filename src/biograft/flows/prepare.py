@@ -10,7 +10,7 @@ from biograft.data.clusters import families as find_families
 from biograft.data.records import Records
 from biograft.data.split import Split
 from biograft.errors import BiograftError
-from biograft.model import Progress
+from biograft.progress import Progress
 from biograft.tasks.classification import MISSING
 from biograft.tasks.detection import find_kind, find_level
 from biograft.tasks.regression import numbers
@@ -82,7 +82,9 @@ def part_records(
     if how == "auto":
         how = "column:set" if "set" in records.columns else "homology"
     if how not in ("homology", "random") and not how.startswith("column:"):
-        raise BiograftError(f"Unknown split: got '{how}', expected homology, random or column:NAME. Choose one of them.")
+        raise BiograftError(
+            f"Unknown split: got '{how}', expected homology, random or column:NAME. Choose one of them."
+        )
     found = find_families(records.sequences, records.alphabet, identity, progress=progress)
     if how == "homology":
         parts = splitting.by_family(found.labels, strata, seed=seed)

@@ -1,0 +1,108 @@
+"""Names that users type and what stands behind each, imported only when asked for: ``name -> "module:object"``.
+
+Adding a thing is one file and one line here. Other packages add theirs as entry points of the group
+``biograft.KIND``, such as ``biograft.backbones``; an entry of ours is never replaced.
+"""
+
+import difflib
+import importlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from biograft.errors import BiograftError
+
+__all__ = ["KINDS", "Entry", "entries", "names", "resolve"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One name: where the object lives, and one line about it."""
+
+    name: str
+    home: str
+    summary: str
+
+    def load(self) -> Any:
+        """Import the object."""
+        module, attribute = self.home.split(":")
+        return getattr(importlib.import_module(module), attribute)
+
+
+_OWN: dict[str, tuple[Entry, ...]] = {
+    "backbones": (
+        Entry("onehot", "biograft.backbones.baselines:OneHot", "letters as they stand; nothing to learn"),
+        Entry("composition", "biograft.backbones.baselines:Composition", "letter frequencies; nothing to learn"),
+        Entry("kmer", "biograft.backbones.baselines:KMer", "frequencies of short words; nothing to learn"),
+        Entry("cnn", "biograft.backbones.baselines:DilatedCNN", "dilated convolutions, random weights until trained"),
+        Entry("encoder", "biograft.backbones.encoder:Encoder", "transformer encoder, random weights until trained"),
+    ),
+    "strategies": (
+        Entry(
+            "scratch", "biograft.strategies.full:Scratch", "all weights learn, from random ones: the twin to compare"
+        ),
+        Entry("frozen", "biograft.strategies.frozen:Frozen", "the backbone rests, a head learns on its vectors"),
+        Entry("full", "biograft.strategies.full:Full", "all weights learn, from what the backbone knows"),
+    ),
+    "levels": (
+        Entry("sequence", "biograft.tasks.levels:Sequence", "one label per sequence"),
+        Entry("residue", "biograft.tasks.levels:Residue", "one label per residue"),
+    ),
+    "label_kinds": (
+        Entry("classification", "biograft.tasks.classification:Classification", "one class out of several"),
+        Entry("regression", "biograft.tasks.regression:Regression", "one number"),
+    ),
+}
+_SINGULAR = {
+    "backbones": "backbone",
+    "strategies": "strategy",
+    "levels": "level",
+    "label_kinds": "label kind",
+    "metrics": "metric",
+}
+KINDS = tuple(_SINGULAR)
+
+
+def entries(kind: str) -> list[Entry]:
+    """All entries of a kind, ours first. Raises BiograftError for an unknown kind."""
+    if kind not in KINDS:
+        raise BiograftError(
+            f"Unknown kind of thing: got '{kind}', expected one of {', '.join(KINDS)}. Choose one of them."
+        )
+    if kind == "metrics":
+        from biograft.tasks.metrics import METRICS
+
+        return [Entry(name, "biograft.tasks.metrics:METRICS", metric.summary) for name, metric in METRICS.items()]
+    own = list(_OWN[kind])
+    taken = {entry.name for entry in own}
+    return own + [_outside(point) for point in _points(kind) if point.name not in taken]
+
+
+def names(kind: str) -> list[str]:
+    """All names of a kind, ours first."""
+    return [entry.name for entry in entries(kind)]
+
+
+def resolve(kind: str, name: str) -> Any:
+    """The object behind a name. Raises BiograftError for an unknown one, with what there is and the nearest."""
+    for entry in entries(kind):
+        if entry.name == name:
+            found = entry.load()
+            return found[name] if kind == "metrics" else found
+    near = difflib.get_close_matches(name, names(kind), n=1)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    raise BiograftError(
+        f"Unknown {_SINGULAR[kind]}: got '{name}', expected one of {', '.join(names(kind))}.{hint} "
+        f"See: biograft list {kind}."
+    )
+
+
+@cache
+def _points(kind: str) -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=f"biograft.{kind}"))
+
+
+def _outside(point: EntryPoint) -> Entry:
+    package = point.dist.name if point.dist else point.module
+    return Entry(point.name, point.value, f"from the package {package}")

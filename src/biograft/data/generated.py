@@ -1,0 +1,100 @@
+"""Generated families of proteins with known answers, for the demo and the tests.
+
+Motifs, short words of which every copy differs a little, decide all labels. Sequences descend from ancestors and keep
+their motifs better than the rest; members of a family are alike, families are not.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from biograft.data.alphabet import PROTEIN
+from biograft.data.records import Records
+
+__all__ = ["World"]
+
+
+@dataclass(frozen=True)
+class World:
+    """A small world in which what helps is known.
+
+    Attributes:
+        seed: of the motifs; the same seed gives the same world.
+        motifs: number of motifs.
+        span: letters per motif.
+        classes: of the target; the motifs are dealt out to them in turn.
+        shortest: letters of the shortest ancestor.
+        longest: letters of the longest ancestor.
+        drift: share of letters that change between ancestor and member, outside motifs.
+        motif_drift: the same inside motifs.
+    """
+
+    seed: int = 0
+    motifs: int = 9
+    span: int = 8
+    classes: int = 3
+    shortest: int = 50
+    longest: int = 80
+    drift: float = 0.25
+    motif_drift: float = 0.12
+
+    def source(self, records: int, seed: int, useful: bool = True) -> Records:
+        """A residue task: column ``label`` has one letter per residue, ``a`` outside motifs, ``b``, ``c``, … inside.
+
+        ``useful=False`` plants motifs of another world, which teach nothing about this one's target.
+        """
+        words = self._words(self.seed if useful else self.seed + 1000)
+        generator = np.random.default_rng([self.seed, 1, seed])
+        sequences, labels, families = [], [], []
+        for number in range(records):
+            if number % 4 == 0:
+                ancestor, places = self._ancestor(words, generator)
+            sequences.append(self._member(ancestor, places, generator))
+            letters = np.full(len(ancestor), "a")
+            letters[places >= 0] = np.array(list("bcdefghijklmnopqrstuvwxyz"))[places[places >= 0]]
+            labels.append("".join(letters))
+            families.append(str(number // 4))
+        return self._records(sequences, {"label": labels, "family": families})
+
+    def target(self, train: int, test: int, seed: int, valid: int = 0) -> Records:
+        """A sequence task: column ``label`` names the class of the one motif planted; column ``set`` the part.
+
+        Every part has families of its own; classes are as even as they can be.
+        """
+        words = self._words(self.seed)
+        generator = np.random.default_rng([self.seed, 2, seed])
+        sequences, labels, parts, families = [], [], [], []
+        for part, size in (("train", train), ("valid", valid), ("test", test)):
+            for number in range(size):
+                if number % 2 == 0:
+                    motif = (number // 2) % self.motifs
+                    ancestor, places = self._ancestor(words[motif : motif + 1], generator)
+                sequences.append(self._member(ancestor, places, generator))
+                labels.append(f"class {'ABCDEFGHIJ'[motif % self.classes]}")
+                parts.append(part)
+                families.append(f"{part} {number // 2}")
+        return self._records(sequences, {"label": labels, "set": parts, "family": families})
+
+    def _words(self, seed: int) -> np.ndarray:
+        """``(motifs, span)`` letter codes."""
+        return np.random.default_rng([seed, 0]).integers(PROTEIN.core, size=(self.motifs, self.span))
+
+    def _ancestor(self, words: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Letter codes of a random sequence with one of the words in it; the word's number per place, -1 outside."""
+        length = int(generator.integers(self.shortest, self.longest + 1))
+        letters = generator.integers(PROTEIN.core, size=length)
+        places = np.full(length, -1)
+        word, start = int(generator.integers(len(words))), int(generator.integers(length - self.span + 1))
+        letters[start : start + self.span] = words[word]
+        places[start : start + self.span] = word
+        return letters, places
+
+    def _member(self, ancestor: np.ndarray, places: np.ndarray, generator: np.random.Generator) -> str:
+        """A descendant: letters change at random, those of motifs more rarely."""
+        rate = np.where(places >= 0, self.motif_drift, self.drift)
+        other = generator.integers(PROTEIN.core, size=len(ancestor))
+        return PROTEIN.decode(np.where(generator.random(len(ancestor)) < rate, other, ancestor).astype(np.uint8))
+
+    def _records(self, sequences: list[str], columns: dict[str, list[str]]) -> Records:
+        ids = [f"generated{number:05d}" for number in range(1, len(sequences) + 1)]
+        return Records.of(sequences, ids, columns, alphabet=PROTEIN, source="generated families")

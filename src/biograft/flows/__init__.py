@@ -1,0 +1,1 @@
+"""What users set out to do, one verb per file; each flow calls down and prints nothing."""
