@@ -46,7 +46,9 @@ class RunFolder:
         if folder.recipe_path.exists():
             there = read_recipe(folder.recipe_path)
             changed = sorted(key for key in wanted.keys() | there.keys() if wanted.get(key) != there.get(key))
-            if changed:
+            if changed and not folder.is_begun:
+                write_text(folder.recipe_path, toml(recipe))
+            elif changed:
                 shown = ", ".join(f"{key}: {there.get(key)!r} there, {wanted.get(key)!r} now" for key in changed[:3])
                 raise BiograftError(
                     f"Folder '{path}' holds a run with other choices ({shown}). Choose another --out, or remove it."
@@ -57,6 +59,11 @@ class RunFolder:
         (folder.path / "state").mkdir(parents=True, exist_ok=True)
         write_text(folder.recipe_path, toml(recipe))
         return folder
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether anything stands here beyond the choices: a run that failed before may be given others."""
+        return any(entry.name not in ("recipe.toml", "state") for entry in self.path.iterdir())
 
     @property
     def recipe_path(self) -> Path:

@@ -1,15 +1,16 @@
 """From a file to Records: tables (CSV, TSV, Parquet) and FASTA, plain or compressed (.gz, .xz)."""
 
+from functools import partial
 from pathlib import Path
 
-from biograft.data.alphabet import Alphabet
+from biograft.data.alphabet import PROTEIN, Alphabet
 from biograft.data.fasta import entries, fasta
 from biograft.data.records import Records, missing_column
 from biograft.data.source import form
 from biograft.data.tables import Table, table, write_table
 from biograft.errors import BiograftError
 
-__all__ = ["Table", "fasta", "read", "table", "write_table"]
+__all__ = ["Table", "fasta", "read", "read_for", "table", "write_table"]
 
 
 def read(
@@ -46,6 +47,38 @@ def read(
     return Records.of(
         raw, identities, columns, alphabet=alphabet, unknown=unknown, source=found.source, lines=found.lines
     )
+
+
+def read_for(
+    wanted: Alphabet,
+    path: Path | str,
+    *,
+    sequence: str = "sequence",
+    id: str | None = None,
+    alphabet: str = "auto",
+    unknown: str | None = None,
+    reader: str = "the model",
+) -> Records:
+    """:func:`read` for something that reads ``wanted`` and nothing else, called ``reader`` in messages.
+
+    All letters of DNA are letters of proteins too, so that DNA would pass for protein in silence: with ``alphabet``
+    "auto" it is refused. DNA and RNA are read as one another. Raises BiograftError as :func:`read` does.
+    """
+    read_as = partial(read, path, sequence=sequence, id=id, unknown=unknown)
+    if alphabet != "auto":
+        return read_as(alphabet=alphabet)
+    found = read_as()
+    if found.alphabet is wanted:
+        return found
+    if wanted is PROTEIN:
+        raise BiograftError(
+            f"'{found.source}' looks like {found.alphabet.title}: {reader} reads protein. Check the file; if these are "
+            "proteins, say so with --alphabet protein."
+        )
+    try:
+        return read_as(alphabet=wanted)
+    except BiograftError as fault:
+        raise BiograftError(f"'{found.source}' doesn't suit, {reader} reads {wanted.title}: {fault}") from None
 
 
 def _taken(columns: dict[str, list[str]], name: str, found: Table, option: str) -> list[str]:

@@ -20,7 +20,7 @@ from biograft.data.source import blocks, compression, form, guess, not_text
 from biograft.errors import BiograftError
 from biograft.files import atomic
 
-__all__ = ["Table", "table", "write_table"]
+__all__ = ["Table", "as_text", "table", "write_table"]
 
 SEPARATORS = {"csv": b",", "tsv": b"\t"}
 NAMES = {"csv": "a comma-separated table", "tsv": "a tab-separated table"}
@@ -201,7 +201,7 @@ def write_table(path: Path | str, columns: Mapping[str, Sequence[Any]]) -> None:
         polars.DataFrame(dict(columns)).write_parquet(stream)
         data = stream.getvalue()
     else:
-        data = _written(path, kind, columns).encode("utf-8")
+        data = as_text(columns, kind, path.name).encode("utf-8")
     if compression(path) == ".gz":
         data = gzip.compress(data, compresslevel=6, mtime=0)  # no time stamp: the same table gives the same bytes
     elif compression(path) == ".xz":
@@ -216,7 +216,8 @@ def write_table(path: Path | str, columns: Mapping[str, Sequence[Any]]) -> None:
         ) from fault
 
 
-def _written(path: Path, kind: str, columns: Mapping[str, Sequence[Any]]) -> str:
+def as_text(columns: Mapping[str, Sequence[Any]], kind: str, target: str) -> str:
+    """The columns as csv or tsv. Raises BiograftError, naming ``target``, for a tab or line end in a TSV value."""
     texts = {name: ["" if value is None else str(value) for value in values] for name, values in columns.items()}
     rows: Iterable[tuple[str, ...]] = zip(*([name, *values] for name, values in texts.items()), strict=True)
     if kind == "csv":
@@ -229,6 +230,6 @@ def _written(path: Path, kind: str, columns: Mapping[str, Sequence[Any]]) -> str
                 where = f"row {row}" if row else "the header"
                 raise BiograftError(
                     f"Column '{name}' holds a tab or line end in {where}: {value[:40]!r} cannot stand in "
-                    f"'{path.name}'. Remove it, or write .csv or .parquet."
+                    f"'{target}'. Remove it, or write CSV or Parquet."
                 )
     return "".join("\t".join(row) + "\n" for row in rows)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from biograft.bundle import load
+from biograft.bundle import Bundle, load
 from biograft.data.readers import read, write_table
 from biograft.data.records import Records
 from biograft.errors import BiograftError
@@ -17,13 +17,12 @@ from biograft.flows.assess import examine
 from biograft.flows.report import intervals, leaks
 from biograft.hardware import Hardware, environment
 from biograft.progress import Progress
-from biograft.tasks.classification import MISSING
 
 __all__ = ["evaluate"]
 
 
 def evaluate(
-    model: str | Path,
+    model: Bundle | str | Path,
     table: Records | str | Path,
     *,
     label: str | None = None,
@@ -37,7 +36,7 @@ def evaluate(
     """Hold a saved model against labelled records that it has not learned from.
 
     Args:
-        model: a run or a model's folder.
+        model: a loaded model, a run or a model's folder.
         table: records, or the file that holds them.
         label: column of the truth; None takes the one the model was fitted on.
         masks: columns of 0 and 1 per residue; those count where all are 1.
@@ -48,13 +47,13 @@ def evaluate(
         BiograftError: the table lacks the label, holds none, or can't be read by the model.
     """
     began = time.monotonic()
-    bundle = load(model)
+    bundle = model if isinstance(model, Bundle) else load(model)
     if not isinstance(table, Records):
         table = read(table, alphabet=bundle.model.backbone.alphabet.name)
     bundle.check(table)
     name = label or bundle.label
     units = bundle.model.level.read(table, name, masks)
-    known = ~np.isin(units.values.astype(str), [*MISSING]) & units.counted
+    known = bundle.model.kind.encode(units.values)[1] & units.counted
     labelled = np.flatnonzero(np.bincount(units.owner[known], minlength=len(table)) > 0)
     if len(labelled) == 0:
         raise BiograftError(

@@ -1,7 +1,7 @@
 """The main flow: a table becomes a tested, saved, predicting model, in one folder that survives a crash."""
 
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from biograft.evaluation.conformal import residual_quantile
 from biograft.files import digest, file_digest, write_json, write_text
 from biograft.flows.assess import Examination, examine
 from biograft.flows.prepare import Prepared, prepare
+from biograft.flows.recipe import Recipe
 from biograft.flows.report import Story, write_report
 from biograft.hardware import Hardware
 from biograft.model import Model
@@ -36,54 +37,6 @@ from biograft.trainer import Outcome, Trainer, Training
 __all__ = ["Recipe", "Result", "fit", "fit_recipe"]
 
 MOST_POSITIONS = 1024
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Every choice of a run, enough to repeat it; the fields are the options of the command line.
-
-    Attributes:
-        table: file of the records; '' if they came from memory.
-        table_digest: of its content.
-        pool: ``mean``, ``positions`` or ``auto`` (positions for one-hot letters of records of one length).
-        epochs: None takes the default of the loop.
-    """
-
-    table: str = ""
-    label: str = ""
-    sequence: str = "sequence"
-    id: str | None = None
-    level: str = "auto"
-    task: str = "auto"
-    alphabet: str = "auto"
-    unknown: str | None = None
-    split: str = "auto"
-    identity: float = 0.4
-    mask: tuple[str, ...] = ()
-    backbone: str = "auto"
-    strategy: str = "auto"
-    pool: str = "auto"
-    train_limit: int | None = None
-    epochs: float | None = None
-    seed: int = 0
-    device: str = "auto"
-    precision: str = "auto"
-    table_digest: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Fields as TOML holds them."""
-        return {**asdict(self), "mask": list(self.mask)}
-
-    @classmethod
-    def of(cls, choices: dict[str, Any], source: str) -> "Recipe":
-        """From TOML. Raises BiograftError for a choice that doesn't exist."""
-        known = {field.name for field in fields(cls)}
-        wrong = sorted(set(choices) - known)
-        if wrong:
-            raise BiograftError(
-                f"Unknown choice '{wrong[0]}' in '{source}'. A recipe may hold: {', '.join(sorted(known))}."
-            )
-        return cls(**{**choices, "mask": tuple(choices.get("mask", ()))})
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,8 +120,9 @@ def fit_recipe(
     hardware = Hardware.choose(recipe.device, recipe.precision)
     with clock.stage("read"):
         if records is None:
-            columns = {"sequence": recipe.sequence, "id": recipe.id}
-            records = read(recipe.table, **columns, alphabet=recipe.alphabet, unknown=recipe.unknown)
+            records = read(
+                recipe.table, sequence=recipe.sequence, id=recipe.id, alphabet=recipe.alphabet, unknown=recipe.unknown
+            )
             found = file_digest(recipe.table)
         else:
             texts = [part for name in sorted(records.columns) for part in (name, *records.columns[name])]
@@ -350,8 +304,6 @@ class _Fit:
 
 def _pooled(pool: str, level: Level, backbone: Backbone, records: Records) -> Level:
     """Letters of records of one length are read position by position; everything else is pooled."""
-    if pool not in ("auto", "mean", "positions"):
-        raise BiograftError(f"Unknown value for --pool: got '{pool}', expected one of auto, mean, positions.")
     if not isinstance(level, SequenceLevel):
         return level
     lengths = set(records.lengths.tolist())

@@ -1,0 +1,248 @@
+"""Commands that make, ask and judge models: fit, predict, evaluate, report, demo."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from biograft.cli.options import (
+    RUN,
+    AlphabetName,
+    AsJSON,
+    BackboneName,
+    Device,
+    Epochs,
+    FitLabel,
+    IdColumn,
+    Identity,
+    LevelName,
+    Masks,
+    Pool,
+    Precision,
+    Quiet,
+    ReportFolder,
+    RunFolder,
+    Seed,
+    SequenceColumn,
+    Sequences,
+    SplitHow,
+    StrategyName,
+    Table,
+    TableOrRecipe,
+    TaskName,
+    TrainLimit,
+    Unknown,
+    file_to_write,
+    folder_to_write,
+)
+from biograft.cli.screen import numbers, one, progress, say
+from biograft.errors import BiograftError
+
+__all__ = ["COMMANDS", "demo", "evaluate", "fit", "predict", "report"]
+
+ModelFolder = Annotated[
+    Path, typer.Argument(help="A run's folder, or the folder of a saved model.", metavar="MODEL", show_default=False)
+]
+
+
+def fit(
+    ctx: typer.Context,
+    table: TableOrRecipe,
+    label: FitLabel = "",
+    out: RunFolder = None,
+    level: LevelName = "auto",
+    task: TaskName = "auto",
+    backbone: BackboneName = "auto",
+    strategy: StrategyName = "auto",
+    pool: Pool = "auto",
+    split: SplitHow = "auto",
+    identity: Identity = 0.4,
+    train_limit: TrainLimit = None,
+    epochs: Epochs = None,
+    seed: Seed = 0,
+    sequence: SequenceColumn = "sequence",
+    id: IdColumn = None,
+    alphabet: AlphabetName = "auto",
+    unknown: Unknown = None,
+    mask: Masks = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    as_json: AsJSON = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train, test, report and save a model. Stopped at any moment, the same command goes on where it was."""
+    from biograft.evaluation.report import text
+    from biograft.flows.fit import fit_recipe
+
+    recipe = _recipe(ctx, table)
+    with progress(quiet) as told:
+        result = fit_recipe(recipe, out, progress=told)
+    say(text(result.report), quiet)
+    say(f"\nRun: {result.folder}\nReport: {result.folder / 'report.html'}", quiet)
+    if as_json:
+        numbers(result.report)
+
+
+def _recipe(ctx: typer.Context, table: Path) -> Any:
+    """The choices: options of the command line carry the names of the recipe's fields."""
+    from dataclasses import fields
+
+    from biograft.flows.recipe import Recipe
+    from biograft.run import read_recipe
+
+    names = {field.name for field in fields(Recipe)} - {"table"}
+    options = {name: value for name, value in ctx.params.items() if name in names}
+    options["mask"] = list(options["mask"] or ())
+    if table.suffix.lower() != ".toml":
+        return Recipe.of({"table": str(table), **options})
+    given = {name: value for name, value in options.items() if _is_given(ctx, name)}
+    return Recipe.of({**read_recipe(table), **given}, str(table))
+
+
+def _is_given(ctx: typer.Context, name: str) -> bool:
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def predict(
+    model: ModelFolder,
+    table: Sequences,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; left out: stdout.", callback=file_to_write, rich_help_panel=RUN)
+    ] = None,
+    format: Annotated[
+        str, typer.Option(help="tsv, csv or parquet; a suffix of --out decides.", metavar="NAME", rich_help_panel=RUN)
+    ] = "tsv",
+    probabilities: Annotated[
+        Path | None, typer.Option(help="File .npz for the probabilities of all classes.", rich_help_panel=RUN)
+    ] = None,
+    sequence: SequenceColumn = "sequence",
+    id: IdColumn = None,
+    alphabet: AlphabetName = "auto",
+    unknown: Unknown = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """Predict with a saved model: one row per record, in the order of the input, with the nearest training record."""
+    from biograft.bundle import load
+    from biograft.data.readers import read_for, write_table
+    from biograft.data.tables import as_text
+    from biograft.hardware import Hardware
+
+    if format not in ("tsv", "csv", "parquet"):
+        raise BiograftError(f"Unknown --format: got '{format}', expected tsv, csv or parquet. Choose one of them.")
+    if format == "parquet" and out is None:
+        raise BiograftError("Parquet is not text: got --format parquet without a file. Name one with --out.")
+    hardware = Hardware.choose(device, precision)
+    bundle = load(model)
+    if probabilities is not None and not getattr(bundle.model.kind, "classes", ()):
+        raise BiograftError(
+            f"The model predicts values of '{bundle.label}', not classes: --probabilities has nothing to hold. "
+            "Leave it out."
+        )
+    records = read_for(
+        bundle.model.backbone.alphabet, table, sequence=sequence, id=id, alphabet=alphabet, unknown=unknown
+    )
+    with progress(quiet) as told:
+        answers = bundle.predict(records, hardware=hardware, progress=one(told, "predict"))
+    if probabilities is not None:
+        answers.save_probabilities(probabilities)
+    if out is None:
+        sys.stdout.write(as_text(answers.table(), format, "stdout"))
+        return
+    target = out if out.suffix else out.with_suffix(f".{format}")
+    write_table(target, answers.table())
+    say(f"{len(answers)} predictions: {target}", quiet)
+
+
+def evaluate(
+    model: ModelFolder,
+    table: Table,
+    label: Annotated[
+        str | None, typer.Option(help="Column of the true labels; left out: the name it was fitted on.", metavar="COL")
+    ] = None,
+    out: ReportFolder = None,
+    identity: Identity = 0.4,
+    seed: Seed = 0,
+    sequence: SequenceColumn = "sequence",
+    id: IdColumn = None,
+    alphabet: AlphabetName = "auto",
+    unknown: Unknown = None,
+    mask: Masks = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    as_json: AsJSON = False,
+    quiet: Quiet = False,
+) -> None:
+    """Hold a saved model against new labelled data: metrics with intervals, and what the data share with training."""
+    from biograft.bundle import load
+    from biograft.data.readers import read_for
+    from biograft.evaluation.report import text
+    from biograft.flows.evaluate import evaluate as run
+    from biograft.hardware import Hardware
+
+    hardware = Hardware.choose(device, precision)
+    bundle = load(model)
+    records = read_for(
+        bundle.model.backbone.alphabet, table, sequence=sequence, id=id, alphabet=alphabet, unknown=unknown
+    )
+    with progress(quiet) as told:
+        content = run(
+            bundle, records, label=label, masks=tuple(mask or ()), out=out, identity=identity, seed=seed,
+            hardware=hardware, progress=one(told, "predict"),
+        )  # fmt: skip
+    say(text(content), quiet)
+    if out is not None:
+        say(f"\nReport: {out / 'report.html'}", quiet)
+    if as_json:
+        numbers(content)
+
+
+def report(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.", metavar="RUN", show_default=False)],
+    as_json: AsJSON = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show the report of a run again."""
+    from biograft import run as runs
+    from biograft.evaluation.report import text
+
+    content = runs.RunFolder(run).report()
+    if content is None and (run / "recipe.toml").exists():
+        raise BiograftError(f"The run '{run}' is not finished: it has no report yet. Continue it with biograft fit.")
+    if content is None:
+        raise BiograftError(f"'{run}' is no run: got no report.json in it, expected the folder of a fit. Check it.")
+    say(text(content), quiet)
+    say(f"\nReport: {run / 'report.html'}", quiet)
+    if as_json:
+        numbers(content)
+
+
+def demo(
+    out: Annotated[
+        Path, typer.Option(help="Folder for the runs.", callback=folder_to_write, rich_help_panel=RUN)
+    ] = Path("runs/demo"),
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Learn a source task on generated families, graft it on 60 labels, and see whether it helped."""
+    from biograft.flows.demo import demo as run
+
+    with progress(quiet) as told:
+        lines = run(out, seed=seed, progress=told)
+    say("\n".join(lines))
+
+
+COMMANDS: dict[Callable[..., None], str] = {
+    fit: "Examples: biograft fit tm.csv --label tm_celsius  ·  biograft fit ss.tsv.gz --label ss3 --backbone cnn --out "
+    "runs/ss3  ·  biograft fit runs/ss3/recipe.toml --seed 1 --out runs/ss3-seed1",
+    predict: "Examples: biograft predict runs/tm new.fasta > predictions.tsv  ·  biograft predict runs/tm new.csv "
+    "--out predictions.parquet",
+    evaluate: "Example: biograft evaluate runs/ss3 cb513.tsv --mask resolved --mask eval_mask --out runs/ss3-cb513",
+    report: "Example: biograft report runs/tm --json --quiet > tm.json",
+    demo: "Example: biograft demo --seed 1",
+}
+"""Each command, and examples of its use."""

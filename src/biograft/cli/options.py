@@ -1,0 +1,163 @@
+"""Options that several commands share, with the checks that need no table."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from biograft.errors import BiograftError
+
+__all__ = [
+    "FORMS", "LEARN", "READ", "RUN", "AlphabetName", "AsJSON", "BackboneName", "BackboneOf", "Device", "Epochs",
+    "FitLabel", "IdColumn", "Identity", "LevelName", "Masks", "Pool", "Precision", "Quiet", "ReportFolder",
+    "RunFolder", "Seed", "SequenceColumn", "Sequences", "SplitHow", "StrategyName", "Table", "TableOrRecipe",
+    "TaskName", "TrainLimit", "Unknown", "file_to_write", "folder_to_write",
+]  # fmt: skip
+
+FORMS = ".csv .tsv .parquet .fasta .fa .faa .fna, also .gz and .xz"
+LEARN, READ, RUN = "What is learned, and how", "Reading the table", "Machine and output"  # headings of the help
+
+
+def file_to_write(path: Path | None) -> Path | None:
+    """Refuse a table's path that could not be written, before any work is done for it."""
+    if path is None:
+        return None
+    from biograft.data.source import form
+
+    if path.suffix and form(path) == "fasta":
+        raise BiograftError(f"--out is a table: got '{path}', expected the suffix .csv, .tsv or .parquet. Rename it.")
+    if path.is_dir():
+        raise BiograftError(f"--out is a file: got the folder '{path}'. Add the name of a file.")
+    _check_parent(path)
+    return path
+
+
+def folder_to_write(path: Path | None) -> Path | None:
+    """Refuse a folder's path that could not be made, before any work is done for it."""
+    if path is None:
+        return None
+    if path.exists() and not path.is_dir():
+        raise BiograftError(f"--out is a folder: got the file '{path}'. Choose another name.")
+    _check_parent(path)
+    return path
+
+
+def _check_parent(path: Path) -> None:
+    """The nearest folder that is there must be one, and take new entries."""
+    there = next(folder for folder in path.absolute().parents if folder.exists())
+    if not there.is_dir():
+        raise BiograftError(f"'{path}' cannot be written: '{there}' is a file. Choose another --out.")
+    if not os.access(there, os.W_OK):
+        raise BiograftError(f"'{path}' cannot be written: '{there}' is closed to this user. Choose another --out.")
+
+
+def _share(identity: float) -> float:
+    if not 0 < identity <= 1:
+        raise BiograftError(
+            f"--identity is a share: got {identity:g}, expected above 0 and at most 1. Give 40 % as --identity 0.4."
+        )
+    return identity
+
+
+def _column(*names: str, help: str, panel: str = READ) -> Any:
+    return typer.Option(*names, help=help, metavar="COL", rich_help_panel=panel, show_default=panel == READ)
+
+
+def _name(*names: str, help: str, panel: str = LEARN, metavar: str = "NAME") -> Any:
+    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=panel)
+
+
+def _input(help: str, metavar: str) -> Any:
+    return typer.Argument(help=help, metavar=metavar, show_default=False)
+
+
+BACKBONES = "a name from 'biograft list backbones', the folder of a trained model, or of an ESM-2 checkpoint"
+
+Sequences = Annotated[Path, _input(f"Sequences: {FORMS}.", "INPUT")]
+Table = Annotated[Path, _input("Sequences, labels: .csv .tsv .parquet, also .gz and .xz.", "TABLE")]
+TableOrRecipe = Annotated[
+    Path,
+    _input(
+        "Sequences and labels: .csv .tsv .parquet, also .gz and .xz. Or a recipe.toml: options that are given too "
+        "replace its choices.",
+        "TABLE",
+    ),
+]
+
+FitLabel = Annotated[str, _column(help="Column of the labels.", panel=LEARN)]
+LevelName = Annotated[str, _name(help="What a label belongs to: sequence or residue; auto: seen from the labels.")]
+TaskName = Annotated[str, _name(help="classification or regression; auto: seen from the labels.")]
+BackboneName = Annotated[
+    str,
+    _name(help=f"What reads the letters: {BACKBONES}; auto: kmer, for residues cnn.", metavar="NAME|FOLDER"),
+]
+BackboneOf = Annotated[
+    str, typer.Option("--backbone", help=f"{BACKBONES.capitalize()}.", metavar="NAME|FOLDER", show_default=False)
+]
+StrategyName = Annotated[
+    str, _name(help="How it learns: scratch, frozen or full; auto: frozen where the backbone rests or knows something.")
+]
+Pool = Annotated[
+    str, _name(help="mean of all letters, or positions side by side (sequences of one length); auto: what fits.")
+]
+SplitHow = Annotated[
+    str,
+    _name(
+        help="homology (no family straddles), random, or column:NAME; auto: column:set if there is one, else homology.",
+        metavar="HOW",
+    ),
+]
+Identity = Annotated[
+    float,
+    typer.Option(
+        help="Sequences that share this part of their letters or more are of one family.",
+        callback=_share, metavar="SHARE",
+    ),
+]  # fmt: skip
+TrainLimit = Annotated[
+    int | None,
+    typer.Option(help="Learn from so many training records only, drawn at random.", rich_help_panel=LEARN),
+]
+Epochs = Annotated[
+    float | None,
+    typer.Option(help="Passes over the training part at most; left out: set by its size.", rich_help_panel=LEARN),
+]
+Seed = Annotated[int, typer.Option(help="Of all random choices.", min=0)]
+
+SequenceColumn = Annotated[str, _column("--sequence", help="Column of the sequences.")]
+IdColumn = Annotated[str | None, _column("--id", help="Column of the ids; left out: 'id' if there is one.")]
+AlphabetName = Annotated[str, _name("--alphabet", help="protein, dna or rna; auto: seen from the letters.", panel=READ)]
+Unknown = Annotated[
+    str | None,
+    _name(
+        "--unknown", help="Letter to replace unknown ones (X or N); left out: refused.", panel=READ, metavar="LETTER"
+    ),
+]
+Masks = Annotated[
+    list[str] | None,
+    _column("--mask", help="Column of 0 and 1, a digit per residue: those with 1 count. May be given twice."),
+]
+
+RunFolder = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of the run; left out: one under runs/, named after the choices.",
+        callback=folder_to_write, rich_help_panel=RUN,
+    ),
+]  # fmt: skip
+ReportFolder = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder for report.json, report.html and predictions.tsv; left out: nothing is written.",
+        callback=folder_to_write, rich_help_panel=RUN,
+    ),
+]  # fmt: skip
+Device = Annotated[str, _name("--device", help="cpu or cuda; auto: cuda where there is one.", panel=RUN)]
+Precision = Annotated[str, _name("--precision", help="fp32 or bf16; auto: bf16 where the processor has it.", panel=RUN)]
+AsJSON = Annotated[
+    bool, typer.Option("--json", help="End stdout with a line of JSON: the result.", rich_help_panel=RUN)
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", help="Say nothing but errors and what was asked for.", rich_help_panel=RUN)
+]

@@ -1,0 +1,127 @@
+"""Every choice of a run, checked as soon as it is made: nobody should wait for hours to learn of a misspelt name."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from biograft import catalog
+from biograft.data.alphabet import named
+from biograft.errors import BiograftError
+
+__all__ = ["POOLS", "Recipe"]
+
+POOLS = ("auto", "mean", "positions")
+LARGEST_SEED = 2**63 - 1  # what torch takes
+_WORDS = {str: "text", int: "a whole number", float: "a number", tuple: "a list of texts"}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Every choice of a run, enough to repeat it; the fields are the options of the command line.
+
+    Attributes:
+        table: file of the records; '' if they came from memory.
+        table_digest: of its content.
+        pool: ``mean``, ``positions`` or ``auto`` (positions for one-hot letters of records of one length).
+        epochs: None takes the default of the loop.
+
+    Raises:
+        BiograftError: a value of another type, a name that doesn't exist, a number outside its range.
+    """
+
+    table: str = ""
+    label: str = ""
+    sequence: str = "sequence"
+    id: str | None = None
+    level: str = "auto"
+    task: str = "auto"
+    alphabet: str = "auto"
+    unknown: str | None = None
+    split: str = "auto"
+    identity: float = 0.4
+    mask: tuple[str, ...] = ()
+    backbone: str = "auto"
+    strategy: str = "auto"
+    pool: str = "auto"
+    train_limit: int | None = None
+    epochs: float | None = None
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "auto"
+    table_digest: str = ""
+
+    def __post_init__(self) -> None:
+        for name, kind in get_type_hints(type(self)).items():
+            _check_type(name, getattr(self, name), kind)
+        self._check_names()
+        self._check_numbers()
+
+    def _check_names(self) -> None:
+        for kind, name in (("levels", self.level), ("label_kinds", self.task), ("strategies", self.strategy)):
+            if name != "auto":
+                catalog.resolve(kind, name)
+        if self.backbone != "auto" and not Path(self.backbone).is_dir():
+            catalog.resolve("backbones", self.backbone)
+        if self.alphabet != "auto":
+            named(self.alphabet)
+        if self.pool not in POOLS:
+            raise BiograftError(f"Unknown value for --pool: got '{self.pool}', expected one of {', '.join(POOLS)}.")
+
+    def _check_numbers(self) -> None:
+        if not 0 < self.identity <= 1:
+            raise BiograftError(
+                f"--identity is a share: got {self.identity:g}, expected above 0 and at most 1. "
+                "Give 40 % as --identity 0.4."
+            )
+        if self.train_limit is not None and self.train_limit < 2:
+            raise BiograftError(
+                f"--train-limit is a number of records: got {self.train_limit}, expected 2 or more. "
+                "Leave it out to learn from all."
+            )
+        if self.epochs is not None and not (self.epochs > 0 and math.isfinite(self.epochs)):
+            raise BiograftError(
+                f"--epochs is a number of passes: got {self.epochs:g}, expected above 0. Leave it out for the default."
+            )
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise BiograftError(f"--seed is a whole number: got {self.seed}, expected 0 or more. Choose another.")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Fields as TOML holds them."""
+        return {**asdict(self), "mask": list(self.mask)}
+
+    @classmethod
+    def of(cls, choices: Mapping[str, Any], source: str = "") -> "Recipe":
+        """From TOML or from options. Raises BiograftError for a choice that doesn't exist or isn't possible.
+
+        Args:
+            source: file that the choices stand in, for messages; '' for none.
+        """
+        known = [field.name for field in fields(cls)]
+        wrong = sorted(set(choices) - set(known))
+        if wrong:
+            raise BiograftError(f"Unknown choice '{wrong[0]}' in '{source}'. A recipe may hold: {', '.join(known)}.")
+        for name, what in (("table", "the sequences"), ("label", "the labels")):
+            if not choices.get(name) and source:
+                raise BiograftError(f"'{source}' doesn't say what holds {what}: got no '{name}'. Add {name} = \"...\".")
+            if not choices.get(name):
+                raise BiograftError(f"Which column holds {what}? Got no --{name}. Name it with --{name} COL.")
+        mask = choices.get("mask", ())
+        try:
+            return cls(**{**choices, "mask": tuple(mask) if isinstance(mask, list) else mask})
+        except BiograftError as fault:
+            raise BiograftError(f"{fault} ('{source}')") if source else fault from None
+
+
+def _check_type(name: str, value: Any, kind: Any) -> None:
+    """Recipes are written by hand: text where a number belongs would only break much later."""
+    allowed = get_args(kind) if isinstance(kind, UnionType) else (get_origin(kind) or kind,)
+    accepted = (*allowed, int) if float in allowed else allowed
+    fits = isinstance(value, accepted) and not isinstance(value, bool)
+    if fits and isinstance(value, tuple):
+        fits = all(isinstance(part, str) for part in value)
+    if not fits:
+        words = next(_WORDS[part] for part in allowed if part in _WORDS)
+        raise BiograftError(f"--{name.replace('_', '-')} is {words}: got {value!r}. Mend it.")
