@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 from transformers import AutoTokenizer, EsmConfig, EsmForMaskedLM, EsmModel, PreTrainedModel
 
 from biograft.backbones import esm2
@@ -161,3 +162,32 @@ def test_a_checkpoint_of_theirs_survives_our_round_trip(tmp_path: Path) -> None:
     again = EsmForMaskedLM.from_pretrained(tmp_path / "second").eval()
     assert largest_difference(esm2.load(tmp_path / "second"), theirs) <= 1e-4
     assert largest_difference(esm2.load(tmp_path / "first"), again) <= 1e-4
+
+
+def test_gradients_equal_theirs(tmp_path: Path) -> None:
+    """Learning is theirs too: the same loss pulls every weight the same way."""
+    theirs = random_model(2, 64, heads=4)
+    theirs.save_pretrained(tmp_path)
+    ours = esm2.load(tmp_path)
+    codes, tokens = ours.encode(SEQUENCES[3]).copy(), their_tokens(SEQUENCES[3])
+    hidden = [3, 50, 51, 120]
+    labels = tokens[0, 1:-1][hidden].clone()
+    for place in hidden:
+        codes[place], tokens[0, place + 1] = ours.mask_code, 32
+    F.cross_entropy(ours.logits(ours(Packed.of([codes])).values)[hidden], labels).backward()
+    F.cross_entropy(theirs(tokens).logits[0, 1:-1][hidden], labels).backward()
+    expected = {name: value.grad for name, value in theirs.named_parameters() if value.grad is not None}
+    pairs = {
+        "embedding.weight": "esm.embeddings.word_embeddings.weight",
+        "language_head.dense.weight": "lm_head.dense.weight",
+        "normalise.bias": "esm.encoder.emb_layer_norm_after.bias",
+    }
+    for layer in range(2):
+        place = f"esm.encoder.layer.{layer}"
+        pairs[f"layers.{layer}.expand.weight"] = f"{place}.intermediate.dense.weight"
+        pairs[f"layers.{layer}.attention_norm.weight"] = f"{place}.attention.LayerNorm.weight"
+        own = ours.layers[layer].attention.project.weight.grad
+        for part, name in zip(own.chunk(3), ("query", "key", "value"), strict=True):
+            torch.testing.assert_close(part, expected[f"{place}.attention.self.{name}.weight"], atol=1e-5, rtol=1e-3)
+    for mine, name in pairs.items():
+        torch.testing.assert_close(ours.get_parameter(mine).grad, expected[name], atol=1e-5, rtol=1e-3)

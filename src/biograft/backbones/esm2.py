@@ -43,6 +43,7 @@ BLOCK = {  # ours -> theirs, within one block
 }
 WHOLE = {"normalise": "encoder.emb_layer_norm_after"}
 HEAD = {"language_head.dense": "lm_head.dense", "language_head.normalise": "lm_head.layer_norm"}
+MEND = "Take config.json and weights of one and the same checkpoint."
 
 
 def load(folder: Path | str) -> Encoder:
@@ -171,7 +172,7 @@ def _shape(folder: Path, config: dict[str, Any], weights: dict[str, Tensor]) -> 
             language_head=any(name.startswith("lm_head.") for name in weights),
         )
     except BiograftError as fault:
-        raise BiograftError(f"'{path}' does not describe an encoder that can be built. {fault}") from None
+        raise BiograftError(f"'{path}' describes an encoder that cannot be built. {fault} {MEND}") from None
     return shape
 
 
@@ -284,6 +285,3 @@ def _fill(encoder: Encoder, weights: dict[str, Tensor], folder: Path) -> None:
             f"The weights in '{folder}' hold '{superfluous[0]}' ({len(superfluous)} such), "
             f"which its config.json has no place for. {MEND}"
         )
-
-
-MEND = "Take config.json and weights of one and the same checkpoint."
