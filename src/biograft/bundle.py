@@ -4,7 +4,6 @@
 records, so that every prediction can name the nearest one.
 """
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -186,8 +185,3 @@ def load_backbone(name: str, alphabet: str) -> Backbone:
             f"Backbone '{name}' reads {backbone.alphabet.name}: the table holds {alphabet}. Choose another --backbone."
         )
     return backbone
-
-
-def with_card(bundle: Bundle, card: dict[str, Any]) -> Bundle:
-    """The same model with another card."""
-    return dataclasses.replace(bundle, card=card)

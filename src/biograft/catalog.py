@@ -54,6 +54,7 @@ _OWN: dict[str, tuple[Entry, ...]] = {
         Entry("regression", "biograft.tasks.regression:Regression", "one number"),
     ),
 }
+_TABLES = {"metrics": "biograft.tasks.metrics:METRICS"}  # one file holds them all, by name
 _SINGULAR = {
     "backbones": "backbone",
     "strategies": "strategy",
@@ -70,11 +71,10 @@ def entries(kind: str) -> list[Entry]:
         raise BiograftError(
             f"Unknown kind of thing: got '{kind}', expected one of {', '.join(KINDS)}. Choose one of them."
         )
-    if kind == "metrics":
-        from biograft.tasks.metrics import METRICS
-
-        return [Entry(name, "biograft.tasks.metrics:METRICS", metric.summary) for name, metric in METRICS.items()]
-    own = list(_OWN[kind])
+    own = list(_OWN.get(kind, ()))
+    if kind in _TABLES:
+        table = Entry(kind, _TABLES[kind], "").load()
+        own = [Entry(name, _TABLES[kind], thing.summary) for name, thing in table.items()]
     taken = {entry.name for entry in own}
     return own + [_outside(point) for point in _points(kind) if point.name not in taken]
 
@@ -89,7 +89,7 @@ def resolve(kind: str, name: str) -> Any:
     for entry in entries(kind):
         if entry.name == name:
             found = entry.load()
-            return found[name] if kind == "metrics" else found
+            return found[name] if entry.home == _TABLES.get(kind) else found
     near = difflib.get_close_matches(name, names(kind), n=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     raise BiograftError(

@@ -16,7 +16,7 @@ from biograft.hardware import Hardware
 from biograft.progress import Progress
 from biograft.tasks.task import LabelKind, Level
 
-__all__ = ["HEADS", "ConvolutionalHead", "LinearHead", "Model"]
+__all__ = ["HEADS", "ConvolutionalHead", "LinearHead", "Model", "rest"]
 
 
 class LinearHead(nn.Module):
@@ -111,8 +111,7 @@ class Model(nn.Module):
         """As usual, but what doesn't learn stays in eval mode: no dropout, fixed batch-norm statistics."""
         super().train(mode)
         if mode:
-            for child in self.children():
-                _rest(child)
+            rest(self)
         return self
 
     @torch.inference_mode()
@@ -149,14 +148,14 @@ class Model(nn.Module):
         return result
 
 
-def _rest(module: nn.Module) -> None:
+def rest(module: nn.Module) -> None:
     """Put every subtree that has parameters, none of which learns, into eval mode."""
     parameters = list(module.parameters())
     if parameters and not any(parameter.requires_grad for parameter in parameters):
         module.eval()
         return
     for child in module.children():
-        _rest(child)
+        rest(child)
 
 
 def _distinct(rows: Sequence[np.ndarray]) -> tuple[np.ndarray, dict[int, list[int]]]:

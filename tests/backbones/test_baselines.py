@@ -147,7 +147,7 @@ def test_blocks_hold_every_parameter_once() -> None:
 def test_a_shape_that_cannot_be_is_refused(field: str, value: object, expected: str) -> None:
     with pytest.raises(BiograftError) as caught:
         CNNConfiguration(**{field: value})  # type: ignore[arg-type]
-    assert str(caught.value) == f"Field '{field}' of a CNN cannot be {value}: expected {expected}."
+    assert str(caught.value) == f"Field '{field}' of a CNN does not fit: got {value}, expected {expected}. Change it."
 
 
 def test_the_cnn_learns_what_needs_neighbours() -> None:

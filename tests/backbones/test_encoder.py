@@ -201,14 +201,14 @@ def test_without_a_language_head_there_are_no_scores() -> None:
     [
         (
             {"width": 36},
-            "Field 'width' of an encoder cannot be 36: expected a multiple of twice the 4 heads.",
+            "Field 'width' of an encoder does not fit: got 36, expected a multiple of twice the 4 heads.",
         ),
-        ({"layers": 0}, "Field 'layers' of an encoder cannot be 0: expected a number above 0."),
-        ({"inner": -1}, "Field 'inner' of an encoder cannot be -1: expected a number above 0."),
-        ({"dropout": 1.5}, "Field 'dropout' of an encoder cannot be 1.5: expected 0 up to"),
+        ({"layers": 0}, "Field 'layers' of an encoder does not fit: got 0, expected a number above 0."),
+        ({"inner": -1}, "Field 'inner' of an encoder does not fit: got -1, expected a number above 0."),
+        ({"dropout": 1.5}, "Field 'dropout' of an encoder does not fit: got 1.5, expected 0 up to"),
         (
             {"rotary_frequencies": (1.0,)},
-            r"Field 'rotary_frequencies' of an encoder cannot be \(1.0,\): expected 4 n",
+            r"Field 'rotary_frequencies' of an encoder does not fit: got \(1.0,\), expected 4 n",
         ),
         ({"vocabulary": ("<cls>", "A")}, "expected tokens with <eos> <unk> <mask> among them"),
     ],

@@ -136,10 +136,10 @@ def test_the_vocabulary_may_be_left_out_or_differ(saved: Path, tmp_path: Path) -
         ({"layer_norm_eps": "small"}, "Field 'layer_norm_eps' .* got 'small', expected a number"),
         (
             {"num_attention_heads": 3},
-            "cannot be built. Field 'width' of an encoder cannot be 16: expected a multiple",
+            "cannot be built. Field 'width' of an encoder does not fit: got 16, expected a multiple",
         ),
-        ({"num_attention_heads": 0}, "cannot be built. Field 'heads' of an encoder cannot be 0"),
-        ({"max_position_embeddings": 3}, "Field 'max_length' of an encoder cannot be -1"),
+        ({"num_attention_heads": 0}, "cannot be built. Field 'heads' of an encoder does not fit: got 0"),
+        ({"max_position_embeddings": 3}, "Field 'max_length' of an encoder does not fit: got -1"),
         (
             {"vocab_size": 40},
             "Field 'vocab_size' .* does not fit the vocabulary of vocab.txt: got 40, expected 33",

@@ -128,7 +128,9 @@ class CNNConfiguration:
             ("dropout", self.dropout, 0 <= self.dropout < 1, "0 up to, but not including, 1"),
         ):
             if not fits:
-                raise BiograftError(f"Field '{field}' of a CNN cannot be {value}: expected {expected}.")
+                raise BiograftError(
+                    f"Field '{field}' of a CNN does not fit: got {value}, expected {expected}. Change it."
+                )
 
 
 class _Block(nn.Module):

@@ -18,7 +18,7 @@ from biograft.data.alphabet import Alphabet, named
 from biograft.data.packed import Packed
 from biograft.errors import BiograftError
 
-__all__ = ["ESM2_VOCABULARY", "Encoder", "EncoderConfiguration"]
+__all__ = ["ESM2_VOCABULARY", "Encoder", "EncoderBlock", "EncoderConfiguration", "LanguageHead"]
 
 ESM2_VOCABULARY = (
     "<cls>",
@@ -84,7 +84,8 @@ class EncoderConfiguration:
         for name, fits, expected in checks:
             if not fits:
                 raise BiograftError(
-                    f"Field '{name}' of an encoder cannot be {getattr(self, name)}: expected {expected}."
+                    f"Field '{name}' of an encoder does not fit: got {getattr(self, name)}, expected {expected}. "
+                    "Change it."
                 )
 
     @property
@@ -174,7 +175,7 @@ class Encoder(Backbone):
         outside = [layer for layer in wanted if not 0 <= layer <= top]
         if outside:
             raise BiograftError(
-                f"There is no layer {outside[0]}: got an encoder of {top} blocks, expected 0 … {top} or -1."
+                f"There is no layer {outside[0]}: got an encoder of {top} blocks. Choose from 0 to {top}, or -1."
             )
         values, positions, letters = self._embed(batch)
         found = {0: values[letters]}

@@ -133,7 +133,7 @@ def _config(folder: Path) -> dict[str, Any]:
     config = read_json(path)
     if not isinstance(config, dict):
         raise BiograftError(
-            f"'{path}' does not hold a configuration: got a {type(config).__name__}, expected an object."
+            f"'{path}' does not hold a configuration: got a {type(config).__name__}, expected an object. {MEND}"
         )
     expected: dict[str, tuple[Any, ...]] = {
         "model_type": ("esm",),

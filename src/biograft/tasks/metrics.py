@@ -16,7 +16,7 @@ from biograft.errors import BiograftError
 from biograft.tasks import ranking
 from biograft.tasks.ranking import Build, Weighed, correlation, dot, each, ratio
 
-__all__ = ["METRICS", "Metric", "PerClass", "Predicted", "confusion", "per_class"]
+__all__ = ["ECE_BINS", "METRICS", "Metric", "PerClass", "Predicted", "confusion", "per_class"]
 
 ECE_BINS = 15
 
