@@ -1,7 +1,11 @@
-"""The saved state of the loop: one safetensors file, written atomically, so that a kill leaves the last good one."""
+"""The saved state of the loop: one safetensors file, written atomically, so that a kill leaves the last good one.
+
+A state is named sections of named tensors (weights, optimiser, random generators) and a standing that JSON can hold.
+"""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,65 +17,80 @@ from torch import Tensor
 from biograft.errors import BiograftError
 from biograft.files import atomic
 
-__all__ = ["restore", "save"]
+__all__ = ["State", "random_state", "set_random_state"]
 
 
-def save(
-    path: Path,
-    moving: Mapping[str, Tensor],
-    best: Mapping[str, Tensor],
-    optimiser: torch.optim.Optimizer,
-    standing: Any,
-) -> None:
-    """Write weights that move, the best ones so far, optimiser, random generators and the standing (a dataclass)."""
-    tensors = {f"now/{name}": tensor.detach() for name, tensor in moving.items()}
-    tensors |= {f"best/{name}": tensor for name, tensor in best.items()}
-    for number, values in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser/{number}/{name}": torch.as_tensor(value) for name, value in values.items()}
-    tensors["random/cpu"] = torch.get_rng_state()
-    if torch.cuda.is_available():
-        tensors["random/cuda"] = torch.cuda.get_rng_state()
-    content = {name: tensor.contiguous().cpu().clone() for name, tensor in tensors.items()}
-    with atomic(path) as part:
-        save_file(content, part, metadata={"standing": json.dumps(vars(standing))})
+@dataclass(frozen=True, eq=False)
+class State:
+    """What a loop needs to go on as if it had never stopped.
 
-
-def restore(
-    path: Path, model: torch.nn.Module, moving: Mapping[str, Tensor], best: dict[str, Tensor], standing: Any
-) -> Callable[[torch.optim.Optimizer], None] | None:
-    """Put a saved state back. Returns what completes it once the optimiser exists; None without a state.
-
-    Raises BiograftError if the file is damaged or belongs to another architecture.
+    Attributes:
+        sections: tensors by name, by section; a section's name holds no slash, an empty section is not kept.
+        standing: numbers and texts beside the tensors.
     """
-    if not path.exists():
-        return None
-    try:
-        with safe_open(path, "pt") as stream:
-            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 - not a mapping
-            saved = json.loads(stream.metadata()["standing"])
-    except (SafetensorError, KeyError, TypeError, ValueError) as fault:
-        raise BiograftError(
-            f"The saved state '{path}' is damaged ({fault}). Remove it to begin the run anew."
-        ) from None
-    if {name[4:] for name in tensors if name.startswith("now/")} != set(moving):
-        raise BiograftError(f"The saved state '{path}' belongs to another model. Remove it, or choose another --out.")
-    with torch.no_grad():
-        for name, tensor in moving.items():
-            tensor.copy_(tensors[f"now/{name}"])
-    device = next(iter(moving.values())).device
-    best.update({name[5:]: tensor.to(device) for name, tensor in tensors.items() if name.startswith("best/")})
-    vars(standing).update(saved)
 
-    def complete(optimiser: torch.optim.Optimizer) -> None:
-        layout = optimiser.state_dict()
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
-            if name.startswith("optimiser/"):
-                _, number, field = name.split("/")
-                state.setdefault(int(number), {})[field] = tensor
-        optimiser.load_state_dict({"state": state, "param_groups": layout["param_groups"]})
-        torch.set_rng_state(tensors["random/cpu"])
-        if "random/cuda" in tensors and torch.cuda.is_available():
-            torch.cuda.set_rng_state(tensors["random/cuda"])
+    sections: Mapping[str, Mapping[str, Tensor]]
+    standing: dict[str, Any]
 
-    return complete
+    def section(self, name: str) -> Mapping[str, Tensor]:
+        """The tensors of a section; none where it was empty."""
+        return self.sections.get(name, {})
+
+    def save(self, path: Path) -> None:
+        """Write the file; on any failure the one before stays.
+
+        Raises BiograftError where the disk doesn't take it.
+        """
+        tensors = {
+            f"{section}/{name}": _own(tensor)
+            for section, part in self.sections.items()
+            for name, tensor in part.items()
+        }
+        try:
+            with atomic(path) as part:
+                save_file(tensors, part, metadata={"standing": json.dumps(self.standing)})
+        except (SafetensorError, OSError) as fault:
+            raise BiograftError(
+                f"The state could not be saved in '{path.parent}' ({fault}). Make room on the disk; the same command "
+                "continues from the last state that was saved."
+            ) from None
+
+    @classmethod
+    def load(cls, path: Path) -> "State | None":
+        """Read the file; None where there is none. Raises BiograftError if it is damaged."""
+        if not path.exists():
+            return None
+        sections: dict[str, dict[str, Tensor]] = {}
+        try:
+            with safe_open(path, "pt") as stream:
+                for name in stream.keys():  # noqa: SIM118 - not a mapping
+                    section, _, rest = name.partition("/")
+                    sections.setdefault(section, {})[rest] = stream.get_tensor(name)
+                standing = dict(json.loads(stream.metadata()["standing"]))
+        except (SafetensorError, KeyError, TypeError, ValueError) as fault:
+            raise BiograftError(
+                f"The saved state '{path}' is damaged ({fault}). Remove it to begin the run anew."
+            ) from None
+        return cls(sections, standing)
+
+
+def _own(tensor: Tensor) -> Tensor:
+    """The tensor on the processor, in memory of its own as the file format wants it; copied only where it must be."""
+    there = tensor.detach().contiguous().cpu()
+    shares = there.untyped_storage().nbytes() != there.nbytes
+    return there.clone() if shares else there
+
+
+def random_state(device: str) -> dict[str, Tensor]:
+    """Where torch's generators stand (dropout draws from them)."""
+    state = {"cpu": torch.get_rng_state()}
+    if device.startswith("cuda"):
+        state["cuda"] = torch.cuda.get_rng_state()
+    return state
+
+
+def set_random_state(state: Mapping[str, Tensor], device: str) -> None:
+    """Put torch's generators back where they stood."""
+    torch.set_rng_state(state["cpu"])
+    if device.startswith("cuda") and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"])

@@ -1,32 +1,35 @@
-"""The one loop: carries out a strategy's phases, validates, keeps the best state, survives a kill.
+"""The one loop: carries out phases, lets a judge choose the best state, survives a kill.
 
-A continued run is bit-equal to one that never stopped: batches are a function of seed and step, and the saved state
-holds weights, optimiser, random generators, the best weights so far and the length of the log.
+A continued run is bit-equal to one that never stopped: batches are a function of the step, and the saved state holds
+weights, optimisers, random generators, the best weights so far and the length of the log.
 """
 
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from biograft.data.batches import Batches
-from biograft.data.examples import Examples
+from biograft.data.examples import Stream
+from biograft.errors import BiograftError
 from biograft.hardware import Hardware
-from biograft.model import Model
+from biograft.judgement import Judge
+from biograft.optimisers import Optimisers
 from biograft.progress import Progress
 from biograft.run import RunFolder
-from biograft.state import restore, save
+from biograft.state import State, random_state, set_random_state
 from biograft.strategies.strategy import Phase
-from biograft.tasks.metrics import METRICS
 
-__all__ = ["Outcome", "Trainer", "Training", "score"]
+__all__ = ["Outcome", "Standing", "Trainer", "Training"]
+
+SCHEDULES = ("cosine", "wsd")
+SAVING_SHARE = 0.05  # saving takes no more than this of the time, however large the model
 
 
 @dataclass(frozen=True)
@@ -36,38 +39,73 @@ class Training:
     Attributes:
         epochs: passes over the target's training part.
         min_steps: at least so many steps, so that small sets are not under-trained.
+        steps: exactly so many, whatever ``epochs`` and ``min_steps`` ask for; needed where no stream is the target.
         batch_letters: letters per batch; None: a twentieth of the training part, between 1,024 and 8,192.
-        warm_up: share of the steps in which the rate rises; afterwards it falls as a cosine to a twentieth.
+        schedule: of the rate in each phase: ``cosine`` falls to a twentieth; ``wsd`` stays, then falls linearly over
+            the last fifth (arXiv:2404.06395).
+        warm_up: share of a phase in which the rate rises first.
         clip: largest norm of the gradient.
-        patience: validations without gain before stopping (never before ``min_steps``).
+        every: steps between validations; None: a pass over the target, or a twentieth of the steps.
+        patience: validations without gain before the last phase ends (never before ``min_steps``).
         save_seconds: between saved states.
     """
 
     epochs: float = 15.0
     min_steps: int = 300
+    steps: int | None = None
     batch_letters: int | None = None
+    schedule: str = "cosine"
     warm_up: float = 0.05
     clip: float = 1.0
+    every: int | None = None
     patience: int = 6
     save_seconds: float = 20.0
+
+    def __post_init__(self) -> None:
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"Unknown schedule: got '{self.schedule}', expected one of {', '.join(SCHEDULES)}.")
+        if self.steps is not None and self.steps < 1:
+            raise ValueError(f"A loop makes steps: got {self.steps}, expected 1 or more.")
 
     def budget(self, letters: int) -> int:
         """Letters per batch for a training part of so many letters."""
         return self.batch_letters or int(np.clip(letters // 20, 1024, 8192))
 
+    def count(self, target: Stream | None) -> int:
+        """Number of steps."""
+        if self.steps is not None:
+            return self.steps
+        if target is None:
+            raise ValueError("Without a stream named target the number of steps must be given: got steps=None.")
+        return max(self.min_steps, math.ceil(self.epochs * target.per_epoch))
+
+    def interval(self, steps: int, target: Stream | None) -> int:
+        """Steps between validations."""
+        wanted = max(target.per_epoch, self.min_steps // 10) if target else steps // 20
+        return max(1, self.every or min(steps // 2, wanted))
+
     def rate(self, share: float) -> float:
         """Factor on the learning rate when ``share`` of a phase is done."""
         if share < self.warm_up:
             return (share + 1e-3) / (self.warm_up + 1e-3)
+        if self.schedule == "wsd":
+            return min(1.0, (1.0 - share) / 0.2)
         fallen = (share - self.warm_up) / (1.0 - self.warm_up)
         return 0.05 + 0.95 * 0.5 * (1.0 + math.cos(math.pi * min(1.0, fallen)))
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the loop reached: the best validation value, the step it was reached at, and the last step."""
+    """What the loop reached.
 
-    metric: str
+    Attributes:
+        metric: that selected; None where nobody judged.
+        value: best value of it; None where it is undefined.
+        step: at which that was.
+        steps: made in all.
+    """
+
+    metric: str | None
     value: float | None
     step: int
     steps: int
@@ -75,165 +113,214 @@ class Outcome:
 
 @dataclass
 class Standing:
-    """Where the loop stands, beside the tensors; saved and restored as JSON."""
+    """Where the loop stands, beside the tensors."""
 
+    steps: int
     step: int = 0
-    best: tuple[float, float] | None = None  # metric, minus loss
+    phase: int = 0
+    metric: str | None = None
+    best_value: float | None = None
+    best_rank: Sequence[float] | None = None
     best_step: int = 0
     stale: int = 0
     log_size: int = 0
     finished: bool = False
 
 
-def score(model: Model, examples: Examples, hardware: Hardware) -> tuple[float, float]:
-    """(first metric of the kind, signed so that more is better; mean loss) over the units that count."""
-    outputs = model.outputs(examples.rows, hardware)[examples.counted]
-    targets = examples.targets[examples.counted]
-    loss = float(model.kind.loss(torch.from_numpy(outputs), torch.from_numpy(targets)).mean())
-    metric = METRICS[model.kind.metrics[0]]
-    value = metric(model.kind.truth(targets), model.kind.decode(outputs), np.ones(len(targets)))
-    signed = value if metric.greater_is_better else -value
-    return (signed if math.isfinite(signed) else -math.inf), loss
-
-
 @dataclass
 class Trainer:
-    """Carries out the phases of a strategy on a model, in place.
+    """Carries out phases on a model, in place; however that ends, the model is at rest: no gradients, no dropout.
 
     Attributes:
         model: what learns; holds the best weights at the end.
         phases: of the strategy.
-        streams: examples by name; ``target`` sets the number of steps.
-        valid: examples that choose the best state; None keeps the last.
+        streams: by the names that the phases' terms use; ``target`` sets the number of steps unless that is given.
+        judge: chooses the best state; None keeps the last.
         training: how long and how.
         hardware: where and in which precision.
         folder: of the run.
-        seed: of the order of batches.
+        seed: of the random numbers that the model draws (dropout).
     """
 
-    model: Model
-    phases: list[Phase]
-    streams: Mapping[str, Examples]
-    valid: Examples | None
+    model: nn.Module
+    phases: Sequence[Phase]
+    streams: Mapping[str, Stream]
+    judge: Judge | None
     training: Training
     hardware: Hardware
     folder: RunFolder
     seed: int
-    standing: Standing = field(default_factory=Standing)
+    steps: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.model.to(self.hardware.device)
-        target = self.streams["target"]
-        budget = self.training.budget(int(target.lengths.sum()))
-        self._batches = {name: Batches(rows.lengths, budget, self.seed) for name, rows in self.streams.items()}
-        per_epoch = self._batches["target"].per_epoch
-        self.steps = max(self.training.min_steps, math.ceil(self.training.epochs * per_epoch))
-        self.every = max(1, min(self.steps // 2, max(per_epoch, self.training.min_steps // 10)))
+        target = self.streams.get("target")
+        self.steps = self.training.count(target)
+        self._every = self.training.interval(self.steps, target)
         shares = np.cumsum([phase.share for phase in self.phases])
-        self._ends = np.round(self.steps * shares / shares[-1]).astype(int)
+        self._ends = np.round(self.steps * shares / shares[-1]).astype(int).tolist()
         moving = {p for phase in self.phases for group in phase.groups for p in group.parameters}
-        self._moving = {name: p for name, p in self.model.named_parameters() if p in moving}
+        self._moving: dict[str, Tensor] = {name: p for name, p in self.model.named_parameters() if p in moving}
         self._moving |= dict(self.model.named_buffers())
         self._best: dict[str, Tensor] = {}
+        self._standing = Standing(self.steps)
+        self._next_save = 0.0
 
     def run(self, progress: Progress | None = None, after_step: Callable[[int], None] | None = None) -> Outcome:
-        """Learn until done, from the saved state if there is one. Ctrl-C saves first."""
-        phase, optimiser = self._enter(0)
-        continued = restore(self.folder.state_path, self.model, self._moving, self._best, self.standing)
-        if continued:
-            phase, optimiser = self._enter(self._phase_at(self.standing.step))
-            continued(optimiser)
-            self.folder.cut_log(self.standing.log_size)
-        saved = time.monotonic()
-        with _interruptible() as interrupted:
-            while self.standing.step < self.steps and not self.standing.finished:
-                if self._phase_at(self.standing.step) != phase:
-                    phase, optimiser = self._enter(self._phase_at(self.standing.step))
-                self._step(self.phases[phase], optimiser)
-                if self.standing.step % self.every == 0 or self.standing.step == self.steps:
-                    self._validate()
-                if progress:
-                    progress(self.standing.step, self.steps)
-                if interrupted() or time.monotonic() - saved >= self.training.save_seconds:
-                    self._save(optimiser)
-                    saved = time.monotonic()
-                if interrupted():
-                    raise KeyboardInterrupt
-                if after_step:
-                    after_step(self.standing.step)
-        self.standing.finished = True
-        self._save(optimiser)
-        return self._close()
+        """Learn until done, from the saved state if there is one.
 
-    def _phase_at(self, step: int) -> int:
-        return int(np.searchsorted(self._ends, min(step, self.steps - 1), side="right"))
+        Ctrl-C ends the step, saves and raises KeyboardInterrupt; a second one stops at once.
 
-    def _enter(self, number: int) -> tuple[int, torch.optim.Optimizer]:
+        Raises:
+            BiograftError: a loss is no longer finite, the disk is full, or the saved state is not of this model.
+        """
+        device = self.hardware.device
+        try:
+            with torch.random.fork_rng([torch.cuda.current_device()] if device.startswith("cuda") else []):
+                torch.manual_seed(self.seed)
+                optimisers = self._restore()
+                self.folder.cut_log(self._standing.log_size)
+                with _interruptible() as interrupted:
+                    self._loop(optimisers, interrupted, progress, after_step)
+            return self._close()
+        finally:
+            self.model.requires_grad_(False)
+            self.model.eval()
+
+    def _loop(
+        self,
+        optimisers: Optimisers,
+        interrupted: Callable[[], bool],
+        progress: Progress | None,
+        after_step: Callable[[int], None] | None,
+    ) -> None:
+        standing = self._standing
+        self._next_save = time.monotonic() + self.training.save_seconds
+        while not standing.finished:
+            if standing.step == self._ends[standing.phase]:
+                standing.phase = next(n for n, end in enumerate(self._ends) if end > standing.step)
+                optimisers = self._enter(standing.phase)
+            self._step(self.phases[standing.phase], optimisers)
+            standing.finished = standing.step == self.steps
+            if standing.step % self._every == 0 or standing.finished:
+                self._validate()
+            if standing.finished or interrupted() or time.monotonic() >= self._next_save:
+                self._save(optimisers)
+            if progress:
+                progress(standing.step, self.steps)
+            if interrupted():
+                raise KeyboardInterrupt
+            if after_step:
+                after_step(standing.step)
+        if progress:
+            progress(self.steps, self.steps)
+
+    def _enter(self, number: int) -> Optimisers:
         """Let the parameters of a phase move and all others rest."""
-        phase = self.phases[number]
+        optimisers = Optimisers(self.phases[number].groups)
         self.model.requires_grad_(False)
-        for group in phase.groups:
-            for parameter in group.parameters:
-                parameter.requires_grad_(True)
-        groups = [
-            {"params": list(g.parameters), "lr": g.learning_rate, "weight_decay": g.weight_decay} for g in phase.groups
-        ]
-        return number, torch.optim.AdamW(groups)
+        for parameter in optimisers.parameters:
+            parameter.requires_grad_(True)
+        return optimisers
 
-    def _step(self, phase: Phase, optimiser: torch.optim.Optimizer) -> None:
-        step, number = self.standing.step, self.phases.index(phase)
-        begin = self._ends[number - 1] if number else 0
-        factor = self.training.rate((step - begin) / max(1, self._ends[number] - begin))
-        for group, options in zip(phase.groups, optimiser.param_groups, strict=True):
-            options["lr"] = group.learning_rate * factor
+    def _step(self, phase: Phase, optimisers: Optimisers) -> None:
+        step = self._standing.step
+        begin = self._ends[self._standing.phase - 1] if self._standing.phase else 0
+        factor = self.training.rate((step - begin) / (self._ends[self._standing.phase] - begin))
         self.model.train()
-        optimiser.zero_grad(set_to_none=True)
-        losses: dict[str, float] = {}
+        optimisers.clear()
+        losses: dict[str, Tensor] = {}
         for term in phase.terms:
-            batch = self.streams[term.stream].batch(self._batches[term.stream].rows(step)).to(self.hardware.device)
+            batch = self.streams[term.stream].batch(step).to(self.hardware.device)
             with self.hardware.products():
                 loss = term.loss(self.model, batch)
             (loss * term.weight_at(step / self.steps)).backward()
-            losses[term.name] = float(loss.detach())
-        moving = [p for group in phase.groups for p in group.parameters]
-        torch.nn.utils.clip_grad_norm_(moving, self.training.clip)
-        optimiser.step()
-        self.standing.step = step + 1
-        if self.standing.step % 10 == 0 or self.standing.step == 1:
-            self.folder.log(step=self.standing.step, loss=losses, rate=factor)
+            losses[term.name] = loss.detach()
+        norm = torch.nn.utils.clip_grad_norm_(optimisers.parameters, self.training.clip)
+        if not bool(norm.isfinite()):
+            self._refuse(losses)
+        optimisers.step(factor)
+        self._standing.step = step + 1
+        if self._standing.step % 10 == 0 or self._standing.step == 1:
+            shown = {name: float(loss) for name, loss in losses.items()}
+            self.folder.log(step=self._standing.step, loss=shown, rate=factor)
+
+    def _refuse(self, losses: Mapping[str, Tensor]) -> None:
+        """Weights that are not finite never reach the disk: the last good state stays."""
+        shown = ", ".join(f"{name} {float(loss):.4g}" for name, loss in losses.items())
+        raise BiograftError(
+            f"Training broke down at step {self._standing.step + 1} of {self.steps}: got a gradient that is not finite "
+            f"(loss of {shown}). Look for extreme labels, or try --precision fp32, another strategy or another seed."
+        )
 
     def _validate(self) -> None:
-        """Keep the weights if they are the best so far; stop when patience ends."""
-        standing = self.standing
-        if self.valid is None:
+        """Keep the weights if they are the best so far; end the last phase when patience does."""
+        if self.judge is None:
             return
-        value, loss = score(self.model, self.valid, self.hardware)
-        shown = value if math.isfinite(value) else None
-        self.folder.log(step=standing.step, valid={self.model.kind.metrics[0]: shown, "loss": loss})
-        if standing.best is None or (value, -loss) > tuple(standing.best):
-            standing.best, standing.best_step, standing.stale = (value, -loss), standing.step, 0
+        standing = self._standing
+        judgement = self.judge(self.model)
+        self.folder.log(step=standing.step, valid=judgement.entry())
+        if standing.best_rank is None or judgement.rank > tuple(standing.best_rank):
+            standing.metric, standing.best_rank = judgement.metric, judgement.rank
+            standing.best_value = judgement.value if math.isfinite(judgement.value) else None
+            standing.best_step, standing.stale = standing.step, 0
             self._best = {name: tensor.detach().clone() for name, tensor in self._moving.items()}
-            return
-        standing.stale += 1
-        standing.finished = standing.stale >= self.training.patience and standing.step >= self.training.min_steps
+        elif standing.phase == len(self.phases) - 1:
+            standing.stale += 1
+            standing.finished |= standing.stale >= self.training.patience and standing.step >= self.training.min_steps
 
-    def _save(self, optimiser: torch.optim.Optimizer) -> None:
-        self.standing.log_size = self.folder.log_size()
-        save(self.folder.state_path, self._moving, self._best, optimiser, self.standing)
+    def _save(self, optimisers: Optimisers) -> None:
+        began = time.monotonic()
+        self._standing.log_size = self.folder.log_size()
+        sections = {
+            "now": self._moving,
+            "best": self._best,
+            "optimisers": optimisers.state(),
+            "random": random_state(self.hardware.device),
+        }
+        State(sections, asdict(self._standing)).save(self.folder.state_path)
+        now = time.monotonic()
+        self._next_save = now + max(self.training.save_seconds, (now - began) / SAVING_SHARE)
+
+    def _restore(self) -> Optimisers:
+        """The optimisers of the phase that the loop stands in, after putting back a saved state if there is one."""
+        state = State.load(self.folder.state_path)
+        if state is None:
+            return self._enter(0)
+        try:
+            return self._put_back(state)
+        except (IndexError, KeyError, TypeError, ValueError) as fault:
+            raise BiograftError(
+                f"The saved state '{self.folder.state_path}' is of another model, plan or version ({fault!r}). "
+                "Remove it, or choose another --out."
+            ) from None
+
+    def _put_back(self, state: State) -> Optimisers:
+        standing = Standing(**state.standing)
+        if standing.steps != self.steps:
+            raise ValueError(f"got a plan of {standing.steps} steps, expected {self.steps}")
+        now = state.section("now")
+        shapes, expected = ({name: tuple(t.shape) for name, t in part.items()} for part in (now, self._moving))
+        if shapes != expected:
+            raise ValueError("got other weights")
+        with torch.no_grad():
+            for name, tensor in self._moving.items():
+                tensor.copy_(now[name])
+        self._standing = standing
+        self._best = {name: tensor.to(self.hardware.device) for name, tensor in state.section("best").items()}
+        optimisers = self._enter(standing.phase)
+        optimisers.load(state.section("optimisers"))
+        set_random_state(state.section("random"), self.hardware.device)
+        return optimisers
 
     def _close(self) -> Outcome:
         """Put the best weights back."""
         with torch.no_grad():
             for name, tensor in self._best.items():
                 self._moving[name].copy_(tensor)
-        self.model.requires_grad_(False)
-        self.model.eval()
-        name, best = self.model.kind.metrics[0], self.standing.best
-        value = None if best is None or not math.isfinite(best[0]) else best[0]
-        if value is not None and not METRICS[name].greater_is_better:
-            value = -value
-        step = self.standing.best_step if self._best else self.standing.step
-        return Outcome(name, value, step, self.standing.step)
+        standing = self._standing
+        step = standing.best_step if self._best else standing.step
+        return Outcome(standing.metric, standing.best_value, step, standing.step)
 
 
 @contextmanager
@@ -246,12 +333,14 @@ def _interruptible() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         pressed.append(number)
 
+    before = signal.getsignal(signal.SIGINT)
     try:
-        before = signal.signal(signal.SIGINT, note)
+        if before is not signal.SIG_IGN:  # as under nohup
+            signal.signal(signal.SIGINT, note)
     except ValueError:  # not in the main thread: signals stay as they are
         yield lambda: False
         return
     try:
         yield lambda: bool(pressed)
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)

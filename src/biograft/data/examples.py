@@ -1,16 +1,18 @@
-"""Encoded records with their targets: what the loop draws batches from."""
+"""Encoded records with their targets, and the streams of batches that the loop draws from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from biograft.data.batches import Batches
 from biograft.data.packed import Packed
 
-__all__ = ["Batch", "Examples"]
+__all__ = ["Batch", "ExampleStream", "Examples", "Stream"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +32,17 @@ class Batch:
     def to(self, device: str) -> "Batch":
         """The same on another device."""
         return Batch(self.inputs.to(device), self.targets.to(device), self.counted.to(device))
+
+
+class Stream(Protocol):
+    """Endless batches, each a function of the step alone, so that a continued run draws what it would have drawn."""
+
+    @property
+    def per_epoch(self) -> int:
+        """Batches in one pass over the data."""
+
+    def batch(self, step: int) -> Batch:
+        """Batch number ``step``, from 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +72,11 @@ class Examples:
         return np.array([len(row) for row in self.rows], dtype=np.int64)
 
     @cached_property
+    def costs(self) -> np.ndarray:
+        """``(records,)`` what a record costs in a batch: its tokens, or its units where these grow faster."""
+        return np.maximum(self.lengths, self.units)
+
+    @cached_property
     def _offsets(self) -> np.ndarray:
         return np.concatenate([[0], np.cumsum(self.units)])
 
@@ -67,5 +85,33 @@ class Examples:
         spans = [slice(self._offsets[record], self._offsets[record + 1]) for record in records]
         targets = np.concatenate([self.targets[span] for span in spans])
         counted = np.concatenate([self.counted[span] for span in spans])
-        inputs = Packed.of([np.asarray(self.rows[record]) for record in records])
+        inputs = Packed.of([self.rows[record] for record in records])
         return Batch(inputs, torch.from_numpy(targets), torch.from_numpy(counted))
+
+
+@dataclass(frozen=True, eq=False)
+class ExampleStream:
+    """Batches of near-equal cost from examples, each pass in a new random order.
+
+    Attributes:
+        examples: at least one.
+        budget: cost aimed at per batch.
+        seed: with the step it decides the order.
+    """
+
+    examples: Examples
+    budget: int
+    seed: int
+
+    @cached_property
+    def _batches(self) -> Batches:
+        return Batches(self.examples.costs, self.budget, self.seed)
+
+    @property
+    def per_epoch(self) -> int:
+        """Batches in one pass over the examples."""
+        return self._batches.per_epoch
+
+    def batch(self, step: int) -> Batch:
+        """Batch number ``step``, from 0."""
+        return self.examples.batch(self._batches.rows(step))

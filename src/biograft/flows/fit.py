@@ -13,7 +13,7 @@ from biograft.backbones.store import Stored, cache_folder, embed
 from biograft.bundle import Bundle, load, load_backbone
 from biograft.catalog import resolve
 from biograft.data.batches import in_order
-from biograft.data.examples import Examples
+from biograft.data.examples import Examples, ExampleStream
 from biograft.data.readers import read, write_table
 from biograft.data.records import Records
 from biograft.data.split import Split
@@ -25,6 +25,7 @@ from biograft.flows.prepare import Prepared, prepare
 from biograft.flows.recipe import Recipe
 from biograft.flows.report import Story, write_report
 from biograft.hardware import Hardware
+from biograft.judgement import by_part
 from biograft.model import Model
 from biograft.progress import Clock, Stages
 from biograft.run import RunFolder
@@ -229,10 +230,11 @@ class _Fit:
             outcome = None
             if phases:
                 training = Training() if self.recipe.epochs is None else Training(epochs=self.recipe.epochs)
+                target = ExampleStream(train, training.budget(int(train.costs.sum())), self.recipe.seed)
+                judge = by_part(valid, self.hardware) if len(valid) else None
                 trainer = Trainer(
-                    model, phases, {"target": train}, valid if len(valid) else None, training, self.hardware,
-                    self.folder, self.recipe.seed,
-                )  # fmt: skip
+                    model, phases, {"target": target}, judge, training, self.hardware, self.folder, self.recipe.seed
+                )
                 outcome = trainer.run(told)
             if stored:
                 model.backbone = whole

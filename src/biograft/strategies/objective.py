@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor
 
@@ -17,13 +18,13 @@ class Term:
 
     Attributes:
         name: under which it is logged.
-        loss: ``(model, batch) -> ()`` scalar.
-        stream: ``target`` or ``source``.
+        loss: ``(model, batch) -> ()`` scalar; the model is whatever the loop trains.
+        stream: name of it, such as ``target`` or ``source``.
         weight: λ, fixed, or a function of the share of the steps done (0 to 1).
     """
 
     name: str
-    loss: Callable[[Model, Batch], Tensor]
+    loss: Callable[[Any, Batch], Tensor]
     stream: str = "target"
     weight: float | Callable[[float], float] = 1.0
 

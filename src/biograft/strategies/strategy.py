@@ -13,7 +13,7 @@ from biograft.model import LinearHead, Model
 from biograft.strategies.objective import Term, supervised
 from biograft.tasks.task import LabelKind, Level
 
-__all__ = ["FixedFeatures", "Group", "Phase", "Strategy"]
+__all__ = ["FixedFeatures", "Group", "Phase", "Strategy", "parameters"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,16 +33,22 @@ class FixedFeatures:
     seed: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Group:
-    """Parameters that learn at one rate."""
+    """Parameters that learn at one rate.
+
+    Attributes:
+        weight_decay: decoupled.
+        optimiser: ``adamw``, or ``muon`` for matrices.
+    """
 
     parameters: tuple[nn.Parameter, ...]
     learning_rate: float
     weight_decay: float = 0.01
+    optimiser: str = "adamw"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Phase:
     """Which parameters move, at what rate, for what share of the steps, under which terms."""
 

@@ -1,0 +1,85 @@
+"""The optimisers of one phase: every group of parameters names its own, all of them step as one.
+
+One more optimiser is one function and one line in ``OPTIMISERS``.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from biograft.strategies.strategy import Group
+
+__all__ = ["OPTIMISERS", "Optimisers"]
+
+
+def _muon(groups: list[dict[str, Any]]) -> Optimizer:
+    """Muon (arXiv:2502.16982), its steps as large as AdamW's, so that one rate suits both."""
+    for group in groups:
+        for parameter in group["params"]:
+            if parameter.ndim != 2:
+                raise ValueError(f"Muon moves matrices only: got a parameter of shape {tuple(parameter.shape)}.")
+    return torch.optim.Muon(groups, adjust_lr_fn="match_rms_adamw")
+
+
+OPTIMISERS: dict[str, Callable[[list[dict[str, Any]]], Optimizer]] = {
+    "adamw": torch.optim.AdamW,  # arXiv:1711.05101
+    "muon": _muon,
+}
+
+
+class Optimisers:
+    """What moves the groups of a phase.
+
+    Attributes:
+        parameters: of all groups.
+    """
+
+    def __init__(self, groups: Sequence[Group]) -> None:
+        self.parameters = [parameter for group in groups for parameter in group.parameters]
+        options: dict[str, list[dict[str, Any]]] = {}
+        for group in groups:
+            if group.optimiser not in OPTIMISERS:
+                raise ValueError(
+                    f"Unknown optimiser: got '{group.optimiser}', expected one of {', '.join(OPTIMISERS)}."
+                )
+            if not group.parameters:
+                continue
+            options.setdefault(group.optimiser, []).append(
+                {"params": list(group.parameters), "lr": group.learning_rate, "weight_decay": group.weight_decay}
+            )
+        self._members = {name: OPTIMISERS[name](chosen) for name, chosen in options.items()}
+        self._rates = {name: [float(group["lr"]) for group in chosen] for name, chosen in options.items()}
+
+    def clear(self) -> None:
+        """Forget the gradients."""
+        for optimiser in self._members.values():
+            optimiser.zero_grad(set_to_none=True)
+
+    def step(self, factor: float) -> None:
+        """Move all parameters, each at its group's rate times ``factor``."""
+        for name, optimiser in self._members.items():
+            for rate, group in zip(self._rates[name], optimiser.param_groups, strict=True):
+                group["lr"] = rate * factor
+            optimiser.step()
+
+    def state(self) -> dict[str, Tensor]:
+        """Moments and counts, by ``optimiser/parameter/field``."""
+        return {
+            f"{name}/{number}/{field}": torch.as_tensor(value)
+            for name, optimiser in self._members.items()
+            for number, values in optimiser.state_dict()["state"].items()
+            for field, value in values.items()
+        }
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Put back what :meth:`state` gave."""
+        parts: dict[str, dict[int, dict[str, Tensor]]] = {name: {} for name in self._members}
+        for key, tensor in state.items():
+            name, number, field = key.split("/")
+            parts[name].setdefault(int(number), {})[field] = tensor
+        for name, optimiser in self._members.items():
+            groups = optimiser.state_dict()["param_groups"]
+            optimiser.load_state_dict({"state": parts[name], "param_groups": groups})
