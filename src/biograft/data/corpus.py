@@ -13,11 +13,13 @@ import torch
 from biograft.data.alphabet import Alphabet
 from biograft.data.batches import Batches
 from biograft.data.examples import Batch
+from biograft.data.nearest import nearest
 from biograft.data.packed import Packed
 from biograft.data.records import Records
 from biograft.errors import BiograftError
+from biograft.progress import Progress
 
-__all__ = ["Corpus", "MaskedStream", "Masking"]
+__all__ = ["Corpus", "HeldOut", "MaskedStream", "Masking", "hold_out"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +59,43 @@ class Corpus:
         return self.offsets[owner] + begin, end - begin
 
 
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Rows of a corpus, ascending: those learned from, those held out, and relatives of these, which are neither."""
+
+    train: np.ndarray
+    valid: np.ndarray
+    relatives: np.ndarray
+
+
+def hold_out(
+    records: Records, count: int, identity: float = 0.4, seed: int = 0, progress: Progress | None = None
+) -> HeldOut:
+    """Hold out ``count`` random sequences; leave out all that are ``identity`` or more alike over half their length.
+
+    Raises BiograftError where nothing would be left to learn from.
+    """
+    rows = np.arange(len(records))
+    if not 0 < count <= len(records) // 2:
+        raise BiograftError(
+            f"Too few sequences for a validation part: got {len(records)} with {count} to hold out, expected at least "
+            "twice as many. Give more sequences, or hold out fewer."
+        )
+    valid = np.sort(np.random.default_rng(seed).choice(len(records), count, replace=False))
+    rest = np.setdiff1d(rows, valid)
+    sequences = records.sequences
+    found = nearest(
+        [sequences[row] for row in rest], [sequences[row] for row in valid], records.alphabet, progress=progress
+    )
+    alike = found.identity >= identity
+    if alike.all():
+        raise BiograftError(
+            f"Nothing is left to learn from: all {len(rest)} sequences are {identity:.0%} or more alike to one of the "
+            f"{count} held out. Hold out fewer, or set the identity higher."
+        )
+    return HeldOut(rest[~alike], valid, rest[alike])
+
+
 @dataclass(frozen=True)
 class Masking:
     """Which letters are asked for, and what the encoder sees in their place (arXiv:1810.04805).
@@ -74,12 +113,12 @@ class Masking:
     def __post_init__(self) -> None:
         if not (0 < self.share < 1 and min(self.hidden, self.changed) >= 0 and self.hidden + self.changed <= 1):
             raise BiograftError(
-                f"Masking needs shares between 0 and 1, hidden and changed together at most 1: got share {self.share:g}, "
-                f"hidden {self.hidden:g}, changed {self.changed:g}. 0.15, 0.8 and 0.1 are usual."
+                f"Masking needs shares between 0 and 1, hidden and changed together at most 1: got {self.share:g}, "
+                f"{self.hidden:g} and {self.changed:g}. 0.15, 0.8 and 0.1 are usual."
             )
 
     def draw(self, codes: np.ndarray, core: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """``(letters,)`` codes -> what is shown, int64 with -1 for the mask, and ``(letters,)`` bool, what is asked for."""
+        """``(letters,)`` codes -> what is shown, int64, -1 for the mask, and ``(letters,)`` bool, what is asked for."""
         asked = (generator.random(len(codes)) < self.share) & (codes < core)
         fate = generator.random(len(codes))
         shown = codes.astype(np.int64)

@@ -1,0 +1,341 @@
+"""A new encoder from unlabelled sequences, with labelled sources learned beside them, through the one loop."""
+
+import datetime
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from biograft.backbones import esm2
+from biograft.backbones.encoder import ESM2_VOCABULARY, Encoder, EncoderConfiguration
+from biograft.data.alphabet import Alphabet
+from biograft.data.corpus import Corpus, HeldOut, MaskedStream, Masking, hold_out
+from biograft.data.examples import Examples, ExampleStream
+from biograft.data.readers import read, table, write_table
+from biograft.data.records import Records
+from biograft.data.split import Split, by_column
+from biograft.errors import BiograftError
+from biograft.files import file_digest, write_json
+from biograft.flows.prepare import Prepared, part_records, prepare
+from biograft.hardware import Hardware, environment
+from biograft.judgement import Judge, Judgement, by_part
+from biograft.model import LinearHead, Model
+from biograft.progress import Clock, Stages
+from biograft.run import RunFolder
+from biograft.strategies.pretraining import CORPUS, Pretraining, SharedBackbone, masked_scores
+from biograft.tasks.task import Task
+from biograft.trainer import Trainer, Training
+
+__all__ = ["PretrainRecipe", "Pretrained", "pretrain"]
+
+EVERY = 25  # validations in all
+JUDGED = 25_000  # letters of a source that each validation looks at
+SPECIAL = ("<cls>", "<pad>", "<eos>", "<unk>")
+
+
+@dataclass(frozen=True)
+class PretrainRecipe:
+    """Every choice of a pretraining run; the fields are the options of the command line.
+
+    Attributes:
+        corpus: file of the sequences; ``corpus_digest`` of its content.
+        layers, width, heads: shape of the encoder; a head has ``width / heads`` numbers.
+        window: letters per row in training; longer sequences are cut into like parts.
+        tokens: letters of the corpus to read, in all.
+        batch_letters: letters of the corpus per step.
+        optimiser: ``muon`` or ``adamw``.
+        schedule: ``wsd`` or ``cosine``.
+        masked: share of the letters that are asked for.
+        held_out: sequences that are held out, with their relatives at ``identity``, to measure on.
+        source, source_label, source_mask, source_weight: tables learned beside the corpus, their label columns, columns
+            of residues that count ('' for all) and λ; as many of each.
+        source_letters: letters of each source per step.
+    """
+
+    corpus: str = ""
+    corpus_digest: str = ""
+    sequence: str = "sequence"
+    id: str | None = None
+    alphabet: str = "auto"
+    unknown: str | None = None
+    layers: int = 6
+    width: int = 320
+    heads: int = 5
+    window: int = 512
+    tokens: int = 50_000_000
+    batch_letters: int = 16_384
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    optimiser: str = "muon"
+    schedule: str = "wsd"
+    masked: float = 0.15
+    held_out: int = 200
+    identity: float = 0.4
+    source: tuple[str, ...] = ()
+    source_label: tuple[str, ...] = ()
+    source_mask: tuple[str, ...] = ()
+    source_weight: tuple[float, ...] = ()
+    source_letters: int = 4096
+    seed: int = 0
+    device: str = "auto"
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name in ("layers", "width", "heads", "window", "tokens", "batch_letters", "held_out", "source_letters"):
+            if getattr(self, name) < 1:
+                raise BiograftError(
+                    f"--{name.replace('_', '-')}: got {getattr(self, name)}, expected 1 or more. Mend it."
+                )
+        for name, allowed in (("optimiser", ("muon", "adamw")), ("schedule", ("wsd", "cosine"))):
+            if getattr(self, name) not in allowed:
+                found = getattr(self, name)
+                raise BiograftError(f"Unknown value for --{name}: got '{found}', expected {' or '.join(allowed)}.")
+        if not self.learning_rate > 0:
+            raise BiograftError(f"--learning-rate: got {self.learning_rate:g}, expected above 0. 0.002 is usual.")
+        self._check_sources()
+
+    def _check_sources(self) -> None:
+        sizes = {name: len(getattr(self, name)) for name in ("source_label", "source_mask", "source_weight")}
+        for name, size in sizes.items():
+            if size != len(self.source):
+                raise BiograftError(
+                    f"Every --source needs a label column and a λ: got {len(self.source)} sources and {size} times "
+                    f"--{name.replace('_', '-')}. Give one for each source, in the same order."
+                )
+        if any(weight <= 0 or not math.isfinite(weight) for weight in self.source_weight):
+            raise BiograftError(f"λ of a source: got {self.source_weight}, expected numbers above 0. 1 is usual.")
+
+    @property
+    def steps(self) -> int:
+        """Steps of the loop."""
+        return max(1, round(self.tokens / self.batch_letters))
+
+    def names(self) -> list[str]:
+        """A name for each source: its file and label."""
+        parts = zip(self.source, self.source_label, strict=True)
+        return [f"{Path(path).name.split('.')[0]} {label}".replace(".", " ") for path, label in parts]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Fields as TOML holds them."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    @classmethod
+    def of(cls, choices: Mapping[str, Any], source: str) -> "PretrainRecipe":
+        """From TOML. Raises BiograftError for a choice that doesn't exist."""
+        known = [field.name for field in fields(cls)]
+        if wrong := sorted(set(choices) - set(known)):
+            raise BiograftError(f"Unknown choice '{wrong[0]}' in '{source}'. A recipe may hold: {', '.join(known)}.")
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in choices.items()}
+        return cls(**values)
+
+
+@dataclass(frozen=True, eq=False)
+class Pretrained:
+    """What a pretraining run leaves: its folder, and the content of ``report.json``."""
+
+    folder: Path
+    report: dict[str, Any]
+
+
+def pretrain(recipe: PretrainRecipe, out: str | Path, *, progress: Stages | None = None) -> Pretrained:
+    """Train a new encoder; the folder of the run is a valid backbone, and ``model/`` in it opens in ``transformers``.
+
+    Stopped at any moment, the same call continues and gives the same weights as if it had never stopped.
+
+    Raises:
+        BiograftError: the corpus or a source can't be read or learned from, or ``out`` holds something else.
+    """
+    clock = Clock(progress)
+    hardware = Hardware.choose(recipe.device, recipe.precision)
+    digest = file_digest(recipe.corpus) if Path(recipe.corpus).is_file() else ""
+    recipe = replace(recipe, corpus_digest=digest, device=hardware.device, precision=hardware.precision)
+    folder = RunFolder.open(out, recipe.as_dict())
+    if (report := folder.report()) is not None:
+        return Pretrained(folder.path, report)
+    with clock.stage("read"):
+        records = read(
+            recipe.corpus, sequence=recipe.sequence, id=recipe.id, alphabet=recipe.alphabet, unknown=recipe.unknown
+        )
+    with clock.stage("hold out") as told:
+        parts = _parts(records, recipe, folder, told)
+    with clock.stage("sources"):
+        tables = _sources(recipe, records.alphabet)
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.seed)
+        model = _model(recipe, records.alphabet, tables)
+    with clock.stage("train") as told:
+        judge = _judge(recipe, model, Corpus.of(records.take(parts.valid)), tables, hardware)
+        corpus = Corpus.of(records.take(parts.train))
+        _trainer(model, recipe, corpus, tables, judge, hardware, folder).run(told)
+        final = judge(model)
+    esm2.save(model.backbone.to("cpu"), folder.model_path)
+    report = _report(recipe, records, parts, tables, model, final, clock.seconds)
+    write_json(folder.model_path / "card.json", report)
+    write_json(folder.report_path, report)
+    return Pretrained(folder.path, report)
+
+
+def _parts(records: Records, recipe: PretrainRecipe, folder: RunFolder, told: Any) -> HeldOut:
+    """Found once; a continued run reads them from its folder."""
+    path = folder.path / "split.tsv"
+    if path.exists():
+        names = np.array(table(path).columns["set"])
+        return HeldOut(*(np.flatnonzero(names == name) for name in ("train", "valid", "")))
+    parts = hold_out(records, recipe.held_out, recipe.identity, recipe.seed, told)
+    names = np.full(len(records), "", dtype="<U5")
+    names[parts.train], names[parts.valid] = "train", "valid"
+    write_table(path, {"id": records.ids, "set": names.tolist()})
+    return parts
+
+
+def _sources(recipe: PretrainRecipe, alphabet: Alphabet) -> dict[str, Prepared]:
+    tables = {}
+    choices = zip(recipe.names(), recipe.source, recipe.source_label, recipe.source_mask, strict=True)
+    for name, path, label, mask in choices:
+        records = read(path, alphabet=alphabet, unknown=recipe.unknown)
+        task = Task(label, masks=(mask,) if mask else ())
+        split = _source_split(records, recipe)
+        tables[name] = prepare(records, task, how=split, needed=("train",), seed=recipe.seed)
+    return tables
+
+
+def _source_split(records: Records, recipe: PretrainRecipe) -> Split:
+    """As the column ``set`` says, else by family; a test part, where there is one, is never looked at."""
+    if "set" not in records.columns:
+        return part_records(records, "homology", identity=recipe.identity, seed=recipe.seed)
+    parts = by_column(records.column("set"), seed=recipe.seed, needed=("train",))
+    parts[parts == "test"] = ""
+    return Split(parts, np.arange(len(records)), "column:set", "")
+
+
+def _examples(prepared: Prepared, part: str, encoder: Encoder, letters: int | None = None) -> Examples:
+    """A part of a source; with ``letters`` only as many of its first records as have so many letters in all."""
+    records, units, families = prepared.part(part)
+    if letters is not None:
+        first = np.arange(max(1, int(np.searchsorted(np.cumsum(records.lengths), letters))))
+        records, units, families = records.take(first), units.take(first), families[first]
+    targets, known = prepared.kind.encode(units.values)
+    rows = [encoder.encode(sequence) for sequence in records.sequences]
+    return Examples(rows, targets, known & units.counted, units.lengths, families)
+
+
+def _model(recipe: PretrainRecipe, alphabet: Alphabet, tables: Mapping[str, Prepared]) -> SharedBackbone:
+    letters = ESM2_VOCABULARY if alphabet.name == "protein" else (*SPECIAL, *alphabet.letters, "<mask>")
+    shape = EncoderConfiguration(recipe.layers, recipe.width, recipe.heads, vocabulary=letters)
+    encoder = Encoder(alphabet, shape)
+    models = {
+        name: Model(encoder, LinearHead(found.level, encoder.width, found.kind.width, 0.1), found.level, found.kind)
+        for name, found in tables.items()
+    }
+    return SharedBackbone(encoder, models)
+
+
+def _masked(recipe: PretrainRecipe, corpus: Corpus, encoder: Encoder, seed: int) -> MaskedStream:
+    masking = Masking(recipe.masked)
+    return MaskedStream(corpus, recipe.batch_letters, recipe.window, encoder.mask_code, masking, seed)
+
+
+def _trainer(
+    model: SharedBackbone,
+    recipe: PretrainRecipe,
+    corpus: Corpus,
+    tables: Mapping[str, Prepared],
+    judge: Judge,
+    hardware: Hardware,
+    folder: RunFolder,
+) -> Trainer:
+    weights = dict(zip(recipe.names(), recipe.source_weight, strict=True))
+    plan = Pretraining(recipe.learning_rate, recipe.optimiser, recipe.weight_decay, weights)
+    streams: dict[str, Any] = {
+        name: ExampleStream(_examples(found, "train", model.backbone), recipe.source_letters, recipe.seed)
+        for name, found in tables.items()
+    }
+    streams[CORPUS] = _masked(recipe, corpus, model.backbone, recipe.seed)
+    training = Training(
+        steps=recipe.steps,
+        schedule=recipe.schedule,
+        every=max(1, recipe.steps // EVERY),
+        patience=recipe.steps,
+        save_seconds=60.0,
+    )
+    return Trainer(model, plan.phases(model), streams, judge, training, hardware, folder, recipe.seed)
+
+
+def _judge(
+    recipe: PretrainRecipe,
+    model: SharedBackbone,
+    valid: Corpus,
+    tables: Mapping[str, Prepared],
+    hardware: Hardware,
+) -> Judge:
+    """Perplexity and accuracy on held-out sequences, and the first metric of each source on validation records."""
+    batches = list(_masked(recipe, valid, model.backbone, recipe.seed + 1).once())
+    judges = {
+        name: by_part(_examples(found, "valid", model.backbone, JUDGED), hardware)
+        for name, found in tables.items()
+        if len(found.split.rows("valid"))
+    }
+
+    @torch.inference_mode()
+    def judge(model: SharedBackbone) -> Judgement:
+        model.eval()
+        loss, right, asked = 0.0, 0, 0
+        for batch in batches:
+            with hardware.products():
+                scores, tokens = masked_scores(model.backbone, batch.to(hardware.device))
+            loss += float(F.cross_entropy(scores, tokens, reduction="sum"))
+            right += int((scores.argmax(1) == tokens).sum())
+            asked += len(tokens)
+        also = {"accuracy": right / asked}
+        for name, by in judges.items():
+            judged = by(model.sources[name])
+            also[f"{name}: {judged.metric}"] = judged.value
+        return Judgement("perplexity", math.exp(loss / asked), loss / asked, greater_is_better=False, also=also)
+
+    return judge
+
+
+def _report(
+    recipe: PretrainRecipe,
+    records: Records,
+    parts: HeldOut,
+    tables: Mapping[str, Prepared],
+    model: SharedBackbone,
+    final: Judgement,
+    seconds: Mapping[str, float],
+) -> dict[str, Any]:
+    """What the model card says."""
+    lengths = records.lengths
+    return {
+        "biograft": environment()["biograft"],
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "encoder": {
+            **model.backbone.configuration(),
+            "parameters": sum(p.numel() for p in model.backbone.parameters()),
+        },
+        "corpus": {
+            "file": Path(recipe.corpus).name,
+            "sha256": recipe.corpus_digest,
+            "sequences": len(parts.train),
+            "letters": int(lengths[parts.train].sum()),
+            "held_out": len(parts.valid),
+            "relatives_left_out": len(parts.relatives),
+            "letters_read": recipe.steps * recipe.batch_letters,
+            "changes": dict(records.changes),
+        },
+        "sources": {
+            name: {"label": label, "weight": weight, "records": len(found.split.rows("train"))}
+            for (name, found), label, weight in zip(
+                tables.items(), recipe.source_label, recipe.source_weight, strict=True
+            )
+        },
+        "metrics": {"valid": final.entry()},
+        "seconds": dict(seconds),
+        "environment": environment(),
+        "recipe": recipe.as_dict(),
+    }

@@ -1,0 +1,101 @@
+"""A new encoder from unlabelled letters, and from labelled sources that are learned together with them.
+
+The design's equation at scale: every loss is divided by what an answer that knows nothing would cost, so that λ weighs
+tasks and not their units.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from biograft.backbones.encoder import Encoder
+from biograft.data.examples import Batch
+from biograft.model import Model, rest
+from biograft.strategies.objective import Term, supervised
+from biograft.strategies.strategy import Group, Phase
+from biograft.tasks.task import LabelKind
+
+__all__ = ["CORPUS", "Pretraining", "SharedBackbone", "masked_scores", "worth"]
+
+CORPUS = "corpus"  # name of the stream of unlabelled sequences; sources have names of their own
+
+
+class SharedBackbone(nn.Module):
+    """One encoder and the models that answer source tasks with it; the backbone of each is this very one.
+
+    Attributes:
+        backbone: learns from all of them.
+    """
+
+    def __init__(self, backbone: Encoder, sources: Mapping[str, Model]) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self._sources = nn.ModuleDict(sources)
+
+    @property
+    def sources(self) -> dict[str, Model]:
+        """Models by name."""
+        return {name: model for name, model in self._sources.items() if isinstance(model, Model)}
+
+    def train(self, mode: bool = True) -> Self:
+        """As usual, but what doesn't learn stays in eval mode."""
+        super().train(mode)
+        if mode:
+            rest(self)
+        return self
+
+
+def worth(kind: LabelKind) -> float:
+    """Loss of an answer that knows nothing: log of the number of classes, 1 for standardised values."""
+    return math.log(kind.width) if kind.width > 1 else 1.0
+
+
+def masked_scores(backbone: Encoder, batch: Batch) -> tuple[Tensor, Tensor]:
+    """``(asked, vocabulary)`` float32 scores of the letters that a masked batch asks for, ``(asked,)`` their tokens."""
+    vectors = backbone.vectors(batch.inputs).values[batch.counted]
+    return backbone.logits(vectors).float(), backbone.token_ids(batch.targets[batch.counted])
+
+
+def _masked_loss(model: SharedBackbone, batch: Batch) -> Tensor:
+    return F.cross_entropy(*masked_scores(model.backbone, batch))
+
+
+def _source_loss(name: str) -> Callable[[SharedBackbone, Batch], Tensor]:
+    return lambda model, batch: supervised(model.sources[name], batch)
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """Masked-language modelling from random weights, with any number of supervised sources beside it.
+
+    Attributes:
+        learning_rate: of all weights; Muon's steps are scaled to the size of AdamW's.
+        optimiser: ``muon`` (arXiv:2502.16982) for the matrices of the blocks and AdamW (arXiv:1711.05101) for the rest,
+            or ``adamw`` for everything.
+        weight_decay: decoupled; embeddings, biases and normalisations have none.
+        weights: λ of each source against the 1 of masked-language modelling, by name.
+    """
+
+    learning_rate: float = 2e-3
+    optimiser: str = "muon"
+    weight_decay: float = 0.05
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+    def phases(self, model: SharedBackbone) -> list[Phase]:
+        """One phase: everything moves, under all losses at once."""
+        matrices = [p for p in model.backbone.layers.parameters() if p.ndim == 2]
+        chosen = {id(parameter) for parameter in matrices}
+        others = [p for p in model.parameters() if id(p) not in chosen]
+        groups = (
+            Group(tuple(matrices), self.learning_rate, self.weight_decay, self.optimiser),
+            Group(tuple(others), self.learning_rate, 0.0),
+        )
+        letters = model.backbone.alphabet.core
+        terms = [Term("masked", _masked_loss, CORPUS, 1 / math.log(letters))]
+        for name, source in model.sources.items():
+            terms.append(Term(name, _source_loss(name), name, self.weights[name] / worth(source.kind)))
+        return [Phase(groups, terms=tuple(terms))]

@@ -1,0 +1,125 @@
+"""Pretraining learns from letters and sources, continues bit-equal, and opens here and in transformers."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from biograft.backbones import esm2
+from biograft.data.corpus import hold_out
+from biograft.data.generated import World
+from biograft.data.packed import Packed
+from biograft.data.readers import write_table
+from biograft.data.records import Records
+from biograft.errors import BiograftError
+from biograft.flows.pretrain import PretrainRecipe, pretrain
+
+TINY = {"layers": 1, "width": 16, "heads": 2, "window": 40, "batch_letters": 512, "held_out": 6, "source_letters": 256}
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> PretrainRecipe:
+    folder = tmp_path_factory.mktemp("corpus")
+    corpus = World().source(80, seed=1)
+    write_table(folder / "corpus.tsv", {"id": corpus.ids, "sequence": corpus.sequences})
+    source = World().source(24, seed=2)
+    parts = ["train"] * 16 + ["valid"] * 8
+    columns = {"id": source.ids, "sequence": source.sequences, "label": source.columns["label"], "set": parts}
+    write_table(folder / "source.tsv", columns)
+    return PretrainRecipe(
+        corpus=str(folder / "corpus.tsv"), tokens=512 * 12, device="cpu", precision="fp32",
+        source=(str(folder / "source.tsv"),), source_label=("label",), source_mask=("",), source_weight=(0.5,),
+        **TINY,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(recipe: PretrainRecipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return pretrain(recipe, tmp_path_factory.mktemp("runs") / "whole").folder
+
+
+def test_the_report_says_what_was_learned_from(finished: Path, recipe: PretrainRecipe) -> None:
+    report = pretrain(recipe, finished).report  # a finished run is read, not repeated
+    corpus = report["corpus"]
+    assert corpus["sequences"] + corpus["held_out"] + corpus["relatives_left_out"] == 80
+    assert corpus["relatives_left_out"] > 0 and corpus["letters_read"] == 512 * 12
+    assert report["sources"] == {"source label": {"label": "label", "weight": 0.5, "records": 16}}
+    metrics = report["metrics"]["valid"]
+    assert metrics["loss"] == pytest.approx(np.log(metrics["perplexity"]))
+    assert 0 <= metrics["accuracy"] <= 1 and "source label: mcc" in metrics
+    lines = (finished / "log.jsonl").read_text()
+    assert '"masked"' in lines and '"source label"' in lines
+
+
+def test_transformers_opens_it_with_equal_outputs(finished: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    reference = transformers.EsmModel.from_pretrained(finished / "model", add_pooling_layer=False).eval()
+    ours = esm2.load(finished / "model")
+    row = np.random.default_rng(0).integers(20, size=33).astype(np.uint8)
+    tokens = torch.cat([torch.tensor([0]), ours.token_ids(torch.from_numpy(row)), torch.tensor([2])])
+    with torch.inference_mode():
+        expected = reference(tokens[None]).last_hidden_state[0, 1:-1]
+        assert torch.allclose(ours(Packed.of([row])).values, expected, atol=1e-4)
+
+
+def test_stopped_and_continued_is_never_stopped(recipe: PretrainRecipe, finished: Path, tmp_path: Path) -> None:
+    told: list[int] = []
+
+    def stop(stage: str, done: int, total: int) -> None:
+        told.append(done)
+        if stage == "train" and done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(recipe, tmp_path / "run", progress=stop)
+    pretrain(recipe, tmp_path / "run")
+    again, first = (load_file(run / "model" / "model.safetensors") for run in (tmp_path / "run", finished))
+    assert all(torch.equal(again[name], tensor) for name, tensor in first.items())
+
+
+def test_masked_letters_are_learned(recipe: PretrainRecipe, tmp_path: Path) -> None:
+    """Sequences of two letters: an encoder that learns anything knows which letters occur."""
+    generator = np.random.default_rng(0)
+    sequences = ["".join(np.array(list("AC"))[generator.integers(2, size=40)]) for _ in range(60)]
+    path = tmp_path / "two.tsv"
+    write_table(path, {"id": [f"s{n}" for n in range(60)], "sequence": sequences})
+    alone = replace(recipe, corpus=str(path), tokens=512 * 60, alphabet="protein", identity=1.0, learning_rate=1e-2,
+                    source=(), source_label=(), source_mask=(), source_weight=())  # fmt: skip
+    report = pretrain(alone, tmp_path / "run").report
+    assert report["metrics"]["valid"]["perplexity"] < 2.5  # 20 before it learned anything
+
+
+def test_relatives_of_what_is_held_out_are_left_out() -> None:
+    records = World().source(40, seed=3)  # families of four
+    parts = hold_out(records, 5, seed=0)
+    families = np.array(records.columns["family"])
+    rest = families[np.concatenate([parts.train, parts.relatives])]
+    assert set(families[parts.relatives]) <= set(families[parts.valid])
+    assert not set(families[parts.train]) & set(families[parts.valid])
+    assert len(parts.valid) == 5 and len(rest) == 35
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"layers": 0}, "--layers: got 0, expected 1 or more"),
+        ({"optimiser": "sgd"}, "Unknown value for --optimiser: got 'sgd', expected muon or adamw"),
+        ({"learning_rate": 0.0}, "--learning-rate: got 0, expected above 0"),
+        ({"source_label": ()}, "Every --source needs a label column"),
+        ({"source_weight": (-1.0,)}, "λ of a source"),
+    ],
+)
+def test_choices_that_make_no_sense(recipe: PretrainRecipe, changes: dict[str, object], message: str) -> None:
+    with pytest.raises(BiograftError, match=message):
+        replace(recipe, **changes)  # type: ignore[arg-type]
+
+
+def test_too_few_sequences(tmp_path: Path) -> None:
+    records = Records.of(["ACDEFGHIKL" * 4] * 6)
+    with pytest.raises(BiograftError, match="Too few sequences for a validation part"):
+        hold_out(records, 4)
+    with pytest.raises(BiograftError, match="Nothing is left to learn from"):
+        hold_out(records, 1)
