@@ -10,8 +10,13 @@ import numpy as np
 
 from biograft.data.alphabet import PROTEIN
 from biograft.data.records import Records
+from biograft.errors import BiograftError
 
 __all__ = ["World"]
+
+OUTSIDE, MARKS = "a", "bcdefghijklmnopqrstuvwxyz"
+CLASSES = "ABCDEFGHIJ"
+SOURCE_FAMILY, TARGET_FAMILY = 4, 2  # members of each
 
 
 @dataclass(frozen=True)
@@ -20,59 +25,80 @@ class World:
 
     Attributes:
         seed: of the motifs; the same seed gives the same world.
-        motifs: number of motifs.
+        motifs: number of motifs, at most 25.
         span: letters per motif.
-        classes: of the target; the motifs are dealt out to them in turn.
+        classes: of the target, at most 10; the motifs are dealt out to them in turn.
         shortest: letters of the shortest ancestor.
         longest: letters of the longest ancestor.
-        drift: share of letters that change between ancestor and member, outside motifs.
+        drift: share of letters that are drawn anew between ancestor and member, outside motifs.
         motif_drift: the same inside motifs.
+
+    Raises:
+        BiograftError: numbers that make no world, such as more classes than motifs.
     """
 
     seed: int = 0
-    motifs: int = 9
-    span: int = 8
+    motifs: int = 6
+    span: int = 7
     classes: int = 3
-    shortest: int = 50
-    longest: int = 80
+    shortest: int = 80
+    longest: int = 100
     drift: float = 0.25
     motif_drift: float = 0.12
+
+    def __post_init__(self) -> None:
+        for fits, what in (
+            (2 <= self.classes <= len(CLASSES), f"{self.classes} classes, expected 2 to {len(CLASSES)}"),
+            (
+                self.classes <= self.motifs <= len(MARKS),
+                f"{self.motifs} motifs, expected one per class or more, at most {len(MARKS)}",
+            ),
+            (
+                1 <= self.span <= self.shortest <= self.longest,
+                f"motifs of {self.span} letters in sequences of {self.shortest} to {self.longest}, expected room for one",
+            ),
+            (
+                0 <= self.drift <= 1 and 0 <= self.motif_drift <= 1,
+                f"drifts of {self.drift:g} and {self.motif_drift:g}, expected shares from 0 to 1",
+            ),
+        ):
+            if not fits:
+                raise BiograftError(f"No such world: got {what}. Change that number.")
 
     def source(self, records: int, seed: int, useful: bool = True) -> Records:
         """A residue task: column ``label`` has one letter per residue, ``a`` outside motifs, ``b``, ``c``, … inside.
 
-        ``useful=False`` plants motifs of another world, which teach nothing about this one's target.
+        ``useful=False`` plants motifs of another world, which teach nothing about this one's target. Column
+        ``family`` names the common ancestor of four records.
         """
         words = self._words(self.seed if useful else self.seed + 1000)
         generator = np.random.default_rng([self.seed, 1, seed])
         sequences, labels, families = [], [], []
         for number in range(records):
-            if number % 4 == 0:
+            if number % SOURCE_FAMILY == 0:
                 ancestor, places = self._ancestor(words, generator)
             sequences.append(self._member(ancestor, places, generator))
-            letters = np.full(len(ancestor), "a")
-            letters[places >= 0] = np.array(list("bcdefghijklmnopqrstuvwxyz"))[places[places >= 0]]
-            labels.append("".join(letters))
-            families.append(str(number // 4))
+            labels.append("".join((OUTSIDE + MARKS)[place + 1] for place in places.tolist()))
+            families.append(str(number // SOURCE_FAMILY))
         return self._records(sequences, {"label": labels, "family": families})
 
     def target(self, train: int, test: int, seed: int, valid: int = 0) -> Records:
         """A sequence task: column ``label`` names the class of the one motif planted; column ``set`` the part.
 
-        Every part has families of its own; classes are as even as they can be.
+        Every part has families of its own, two records each; classes are as even as they can be.
         """
         words = self._words(self.seed)
         generator = np.random.default_rng([self.seed, 2, seed])
         sequences, labels, parts, families = [], [], [], []
         for part, size in (("train", train), ("valid", valid), ("test", test)):
             for number in range(size):
-                if number % 2 == 0:
-                    motif = (number // 2) % self.motifs
+                if number % TARGET_FAMILY == 0:
+                    motif = (number // TARGET_FAMILY) % self.motifs
                     ancestor, places = self._ancestor(words[motif : motif + 1], generator)
                 sequences.append(self._member(ancestor, places, generator))
-                labels.append(f"class {'ABCDEFGHIJ'[motif % self.classes]}")
+                labels.append(f"class {CLASSES[motif % self.classes]}")
                 parts.append(part)
-                families.append(f"{part} {number // 2}")
+                families.append(f"{part} {number // TARGET_FAMILY}")
         return self._records(sequences, {"label": labels, "set": parts, "family": families})
 
     def _words(self, seed: int) -> np.ndarray:
