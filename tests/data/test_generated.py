@@ -101,7 +101,7 @@ def test_the_same_seed_gives_the_same_records_and_another_one_others() -> None:
         ({"classes": 1}, "got 1 classes, expected 2 to 10"),
         ({"motifs": 26}, "got 26 motifs, expected one per class or more, at most 25"),
         ({"classes": 4, "motifs": 3}, "got 3 motifs"),
-        ({"shortest": 6}, "motifs of 7 letters in sequences of 6 to 100, expected room for one"),
+        ({"shortest": 6}, "motifs of 7 letters in 6 to 100 letters, expected them to fit"),
         ({"drift": 1.5}, "drifts of 1.5 and 0.12, expected shares from 0 to 1"),
     ],
 )

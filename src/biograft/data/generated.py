@@ -55,7 +55,7 @@ class World:
             ),
             (
                 1 <= self.span <= self.shortest <= self.longest,
-                f"motifs of {self.span} letters in sequences of {self.shortest} to {self.longest}, expected room for one",
+                f"motifs of {self.span} letters in {self.shortest} to {self.longest} letters, expected them to fit",
             ),
             (
                 0 <= self.drift <= 1 and 0 <= self.motif_drift <= 1,
