@@ -162,7 +162,10 @@ def load(path: Path | str) -> Bundle:
     model.requires_grad_(False)
     model.eval()
     model.backbone.pretrained = any(True for _ in model.backbone.parameters())
-    training = read(folder / "training.tsv.gz", alphabet=model.backbone.alphabet.name)
+    try:
+        training = read(folder / "training.tsv.gz", alphabet=model.backbone.alphabet.name)
+    except BiograftError as fault:
+        raise BiograftError(f"The model '{folder}' is damaged: {fault} Or fit the model again.") from None
     return Bundle(model, about["label"], training, about["half_width"], about["card"])
 
 

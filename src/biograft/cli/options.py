@@ -60,6 +60,12 @@ def _share(identity: float) -> float:
     return identity
 
 
+def _seed(seed: int) -> int:
+    if seed < 0:
+        raise BiograftError(f"--seed is a whole number: got {seed}, expected 0 or more. Choose another.")
+    return seed
+
+
 def _column(*names: str, help: str, panel: str = READ) -> Any:
     return typer.Option(*names, help=help, metavar="COL", rich_help_panel=panel, show_default=panel == READ)
 
@@ -123,7 +129,7 @@ Epochs = Annotated[
     float | None,
     typer.Option(help="Passes over the training part at most; left out: set by its size.", rich_help_panel=LEARN),
 ]
-Seed = Annotated[int, typer.Option(help="Of all random choices.", min=0)]
+Seed = Annotated[int, typer.Option(help="Of all random choices, 0 or more.", callback=_seed)]
 
 SequenceColumn = Annotated[str, _column("--sequence", help="Column of the sequences.")]
 IdColumn = Annotated[str | None, _column("--id", help="Column of the ids; left out: 'id' if there is one.")]

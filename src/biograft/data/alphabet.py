@@ -19,6 +19,7 @@ __all__ = [
     "RNA",
     "Alphabet",
     "Cleaned",
+    "Describe",
     "clean",
     "clean_all",
     "detect",

@@ -7,10 +7,13 @@ from functools import cached_property
 
 import numpy as np
 
-from biograft.data.alphabet import Alphabet, clean_all, detect, named
+from biograft.data.alphabet import PROTEIN, Alphabet, Cleaned, Describe, clean_all, detect, named
 from biograft.errors import BiograftError
 
 __all__ = ["Records", "missing_column", "place"]
+
+NUCLEIC = "ACGTUN"
+SHORT = 20  # shorter peptides may well be made of the letters of DNA by chance
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +58,16 @@ class Records:
         ids = [f"row{row}" for row in range(1, len(sequences) + 1)] if ids is None else list(ids)
         _same_lengths(len(sequences), {"id": ids})
         _check_ids(ids, source, lines)
+
+        def describe(row: int) -> tuple[str, str]:
+            return ids[row], place(source, lines, row)
+
         if alphabet == "auto":
             alphabet = detect(sequences)
-        elif isinstance(alphabet, str):
-            alphabet = named(alphabet)
-        cleaned = clean_all(sequences, alphabet, unknown, lambda row: (ids[row], place(source, lines, row)))
+            cleaned = _clean_detected(sequences, alphabet, unknown, describe)
+        else:
+            alphabet = named(alphabet) if isinstance(alphabet, str) else alphabet
+            cleaned = clean_all(sequences, alphabet, unknown, describe)
         for row in [row for row, sequence in enumerate(cleaned.sequences) if not sequence][:1]:
             left = " once gaps, stops and white space are removed" if sequences[row] else ""
             where = place(source, lines, row)
@@ -120,6 +128,23 @@ def missing_column(name: str, columns: Sequence[str], source: str, advice: str) 
     hint = f" Did you mean '{meant[0]}'?" if meant else ""
     there = ", ".join(f"'{column}'" for column in columns) or "none"
     return BiograftError(f"There is no column '{name}' in {source or 'the records'}: found {there}.{hint} {advice}")
+
+
+def _clean_detected(sequences: Sequence[str], alphabet: Alphabet, unknown: str | None, describe: Describe) -> Cleaned:
+    """Clean by an alphabet that nobody named, and say so where it may be the wrong one."""
+    try:
+        cleaned = clean_all(sequences, alphabet, unknown, describe)
+    except BiograftError as fault:
+        if alphabet is PROTEIN:
+            raise
+        raise BiograftError(
+            f"{fault} Most letters are those of {alphabet.title}: if they are not, name the alphabet with --alphabet."
+        ) from None
+    if alphabet is PROTEIN:
+        mixed = sum(len(row) >= SHORT and not row.strip(NUCLEIC) for row in cleaned.sequences)
+        if mixed:
+            cleaned.changes[f"letters of DNA only, read as {alphabet.title}"] += mixed
+    return cleaned
 
 
 def _check_ids(ids: Sequence[str], source: str, lines: Sequence[int]) -> None:

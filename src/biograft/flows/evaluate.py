@@ -14,6 +14,7 @@ from biograft.errors import BiograftError
 from biograft.evaluation.report import render
 from biograft.files import write_json, write_text
 from biograft.flows.assess import examine
+from biograft.flows.prepare import check_numbers
 from biograft.flows.report import intervals, leaks
 from biograft.hardware import Hardware, environment
 from biograft.progress import Progress
@@ -53,7 +54,9 @@ def evaluate(
     bundle.check(table)
     name = label or bundle.label
     units = bundle.model.level.read(table, name, masks)
-    known = bundle.model.kind.encode(units.values)[1] & units.counted
+    if bundle.model.kind.name == "regression":
+        check_numbers(table, units, name)
+    known = bundle.model.kind.given(units.values) & units.counted
     labelled = np.flatnonzero(np.bincount(units.owner[known], minlength=len(table)) > 0)
     if len(labelled) == 0:
         raise BiograftError(

@@ -1,7 +1,7 @@
 """From a table to parts that can be learned from: labels read, records parted, constants learned on training alone."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -11,12 +11,13 @@ from biograft.data.records import Records
 from biograft.data.split import Split
 from biograft.errors import BiograftError
 from biograft.progress import Progress
-from biograft.tasks.classification import MISSING
 from biograft.tasks.detection import find_kind, find_level
-from biograft.tasks.regression import numbers
+from biograft.tasks.regression import MARKS, numbers
 from biograft.tasks.task import LabelKind, Level, Task, Units
 
-__all__ = ["Prepared", "balance", "part_records", "prepare"]
+__all__ = ["Prepared", "balance", "check_numbers", "part_records", "prepare"]
+
+FEWEST_LABELS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,12 +46,6 @@ class Prepared:
         """Records, units and families of a part."""
         rows = self.split.rows(name)
         return self.records.take(rows), self.units.take(rows), self.split.families[rows]
-
-
-def _known(units: Units) -> np.ndarray:
-    """``(units,)`` bool: labelled and not masked out. Looks at whether there is a label, never at which."""
-    present = ~np.isin(units.values.astype(str), [*MISSING, " "])
-    return present & units.counted
 
 
 def _rows_with(units: Units, known: np.ndarray) -> np.ndarray:
@@ -98,47 +93,64 @@ def part_records(
 
 def prepare(
     records: Records, task: Task, *, how: str | Split = "auto", identity: float = 0.4, train_limit: int | None = None,
-    seed: int = 0, progress: Progress | None = None,
+    seed: int = 0, needed: Sequence[str] = ("train", "test"), progress: Progress | None = None,
 ) -> Prepared:  # fmt: skip
-    """Settle level, kind and parts of a table.
+    """Settle level, kind and parts of a table; the ``needed`` parts must hold labelled records.
 
     Raises BiograftError where labels don't fit, nothing can be learned, or no split is possible.
     """
     level = find_level(task, records)
     units = level.read(records, task.label, task.masks)
-    rows = _rows_with(units, _known(units))
+    rows = _rows_with(units, units.known)
     if len(rows) == 0:
         raise BiograftError(
             f"Column '{task.label}' holds no label: all {len(records)} values are empty"
             f"{' or masked out' if task.masks else ''}. Check --label{' and --mask' if task.masks else ''}."
         )
-    counts = {"unlabelled": len(records) - len(rows)}
+    total = len(records)
     if isinstance(how, Split):
-        split = Split(how.parts[rows], how.families[rows], how.how, how.program)
+        split = _taken(how, rows)
         records, units = records.take(rows), units.take(rows)
     else:
         records, units = records.take(rows), units.take(rows)
         by_column = how.startswith("column:") or (how == "auto" and "set" in records.columns)
         strata = None if by_column else _strata(task, records, units)
-        split = part_records(records, how, identity=identity, strata=strata, seed=seed, progress=progress)
-    for name in ("train", "test"):
+        try:
+            split = part_records(records, how, identity=identity, strata=strata, seed=seed, progress=progress)
+        except BiograftError as fault:
+            left = (
+                f" {total - len(rows)} rows without a label in '{task.label}' don't count." if total > len(rows) else ""
+            )
+            raise BiograftError(f"{fault}{left}") from None
+    _check_parts(split, needed)
+    kind_type = find_kind(task, units.take(split.rows("train")))
+    if kind_type.name == "regression":
+        check_numbers(records, units, task.label)
+    rows = _rows_with(units, kind_type.given(units.values) & units.counted)
+    if len(rows) < len(records):  # such as NA, which is no number but could have been a class
+        records, units, split = records.take(rows), units.take(rows), _taken(split, rows)
+        _check_parts(split, needed)
+    counts = {"unlabelled": total - len(records), "unused": int((split.parts == "").sum())}
+    if train_limit is not None:
+        split = _limited(split, train_limit, seed, counts)
+    learned = units.take(split.rows("train"))
+    kind = kind_type.learn(learned.values[kind_type.given(learned.values) & learned.counted], task.label)
+    return Prepared(records, units, level, kind, split, counts, _notes(kind, learned))
+
+
+def _taken(split: Split, rows: np.ndarray) -> Split:
+    return Split(split.parts[rows], split.families[rows], split.how, split.program)
+
+
+def _check_parts(split: Split, needed: Sequence[str]) -> None:
+    for name in needed:
         if len(split.rows(name)) == 0:
             raise BiograftError(
                 f"The {name} part is empty: no labelled record is in it. Check the column of --split and --label."
             )
-    counts["unused"] = int((split.parts == "").sum())
-    if train_limit is not None:
-        split = _limited(split, train_limit, seed, counts)
-    train = split.rows("train")
-    learned = units.take(train)
-    kind_type = find_kind(task, learned)
-    if kind_type.name == "regression":
-        _check_numbers(records, units, task.label)
-    kind = kind_type.learn(learned.values[_known(learned)], task.label)
-    return Prepared(records, units, level, kind, split, counts, _notes(kind, learned))
 
 
-def _check_numbers(records: Records, units: Units, label: str) -> None:
+def check_numbers(records: Records, units: Units, label: str) -> None:
     """Name the place of the first label that is no number; what the numbers are is not looked at."""
     try:
         numbers(units.values)
@@ -157,8 +169,9 @@ def _strata(task: Task, records: Records, units: Units) -> np.ndarray | None:
         return None
     kind_type = find_kind(task, units)
     if kind_type.name == "regression":
-        _check_numbers(records, units, task.label)
-    kind = kind_type.learn(units.values[_known(units)], task.label)
+        check_numbers(records, units, task.label)
+    given = kind_type.given(units.values) & units.counted
+    kind = kind_type.learn(units.values[given], task.label)
     return kind.strata(kind.encode(units.values)[0])
 
 
@@ -173,7 +186,9 @@ def _limited(split: Split, limit: int, seed: int, counts: dict[str, int]) -> Spl
     """Keep so many training records, drawn at random; the others are unused."""
     train = split.rows("train")
     if limit < 2:
-        raise BiograftError(f"--train-limit is a number of records: got {limit}, expected 2 or more.")
+        raise BiograftError(
+            f"--train-limit is a number of records: got {limit}, expected 2 or more. Leave it out to learn from all."
+        )
     dropped = np.random.default_rng(seed).permutation(train)[limit:]
     counts["beyond_limit"] = len(dropped)
     parts = split.parts.copy()
@@ -182,12 +197,22 @@ def _limited(split: Split, limit: int, seed: int, counts: dict[str, int]) -> Spl
 
 
 def _notes(kind: LabelKind, train: Units) -> list[str]:
-    rare: Any = getattr(kind, "rare", None)
-    if rare is None:
+    """What a reader should know about the classes: those that are rare, those that may be none."""
+    classes: tuple[str, ...] = getattr(kind, "classes", ())
+    if not classes:
         return []
     codes, known = kind.encode(train.values)
-    few = rare(codes[known & train.counted], 5)
-    if not few:
-        return []
-    names = ", ".join(few[:8]) + (" …" if len(few) > 8 else "")
-    return [f"Classes with fewer than 5 training labels: {len(few)} ({names}). Their numbers mean little."]
+    sizes = np.bincount(codes[known & train.counted & (codes >= 0)], minlength=len(classes))
+    few = [name for name, size in zip(classes, sizes.tolist(), strict=True) if size < FEWEST_LABELS]
+    doubtful = [name for name in classes if name.lower() in MARKS]
+    notes = []
+    if few:
+        names = ", ".join(few[:8]) + (" …" if len(few) > 8 else "")
+        notes.append(
+            f"Classes with fewer than {FEWEST_LABELS} training labels: {len(few)} ({names}). Their numbers mean little."
+        )
+    if doubtful:
+        notes.append(
+            f"Taken as a class: '{doubtful[0]}'. Where it stands for a missing label, leave the field empty instead."
+        )
+    return notes

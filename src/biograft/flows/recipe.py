@@ -68,7 +68,9 @@ class Recipe:
         if self.alphabet != "auto":
             named(self.alphabet)
         if self.pool not in POOLS:
-            raise BiograftError(f"Unknown value for --pool: got '{self.pool}', expected one of {', '.join(POOLS)}.")
+            raise BiograftError(
+                f"Unknown value for --pool: got '{self.pool}', expected one of {', '.join(POOLS)}. Choose one."
+            )
 
     def _check_numbers(self) -> None:
         if not 0 < self.identity <= 1:

@@ -1,6 +1,5 @@
 """One class per unit, out of those that the training part holds."""
 
-from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
@@ -10,11 +9,10 @@ from torch import Tensor
 
 from biograft.errors import BiograftError
 from biograft.tasks.metrics import Predicted
-from biograft.tasks.task import LabelKind
+from biograft.tasks.task import ABSENT, LabelKind
 
-__all__ = ["MISSING", "Classification"]
+__all__ = ["Classification"]
 
-MISSING = ("", "nan", "NaN")
 UNSEEN = -1
 MOST_RANKED = 20  # beyond so many classes the ranking metrics cost minutes and say little
 _SECONDARY_STRUCTURE = {3: ("q3", set("HEC")), 8: ("q8", set("HGIEBTSC"))}
@@ -50,7 +48,7 @@ class Classification(LabelKind):
     @classmethod
     def learn(cls, values: np.ndarray, label: str) -> Self:
         """The distinct labels. Raises BiograftError if there is only one."""
-        classes = sorted(set(values.tolist()) - set(MISSING))
+        classes = sorted(set(values.tolist()) - set(ABSENT))
         if len(classes) < 2:
             raise BiograftError(
                 f"Nothing to tell apart: column '{label}' has {len(classes)} class in the training part"
@@ -60,12 +58,17 @@ class Classification(LabelKind):
             classes.sort(key=int)
         return cls(tuple(classes))
 
+    @classmethod
+    def given(cls, values: np.ndarray) -> np.ndarray:
+        """False where empty or nan; any other text may be a class, NA too."""
+        return ~np.isin(values.astype(str), ABSENT)
+
     def encode(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """``(units,)`` int64 codes and which labels are given."""
         codes = {name: code for code, name in enumerate(self.classes)}
         distinct, inverse = np.unique(values.astype(str), return_inverse=True)
         table = np.array([codes.get(name, UNSEEN) for name in distinct.tolist()], dtype=np.int64)
-        return table[inverse], ~np.isin(distinct, MISSING)[inverse]
+        return table[inverse], self.given(distinct)[inverse]
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Cross entropy; units of an unseen class cost nothing, for the model cannot name them."""
@@ -93,11 +96,6 @@ class Classification(LabelKind):
     def configuration(self) -> dict[str, Any]:
         """The classes."""
         return asdict(self)
-
-    def rare(self, targets: np.ndarray, fewer_than: int) -> list[str]:
-        """Names of the classes that occur, but fewer than so many times."""
-        counts = Counter(targets.tolist())
-        return [name for code, name in enumerate(self.classes) if 0 < counts[code] < fewer_than]
 
 
 def _whole(text: str) -> bool:

@@ -39,7 +39,7 @@ class Sequence(Level):
                 f"A mask says which residues count: got {', '.join(masks)} for a label per sequence. "
                 "Leave --mask out, or ask with --level residue."
             )
-        values = np.array(records.column(label), dtype=object)
+        values = np.array([text.strip() for text in records.column(label)], dtype=object)
         size = np.ones(len(records), dtype=np.int64)
         return Units(values, np.ones(len(records), dtype=bool), size)
 

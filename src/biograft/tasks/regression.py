@@ -10,9 +10,9 @@ from biograft.errors import BiograftError
 from biograft.tasks.metrics import Predicted
 from biograft.tasks.task import LabelKind
 
-__all__ = ["Regression", "numbers"]
+__all__ = ["MARKS", "Regression", "numbers"]
 
-MISSING = ("", "nan", "na", "n/a", "none", "null")
+MARKS = ("", "nan", "na", "n/a", "none", "null")
 
 
 def numbers(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -20,7 +20,7 @@ def numbers(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Raises BiograftError naming the first text that is neither a finite number nor one of the marks of a missing one.
     """
-    given = np.array([text.strip().lower() not in MISSING for text in values.tolist()], dtype=bool)
+    given = Regression.given(values)
     result = np.full(len(values), np.nan)
     try:
         result[given] = values[given].astype(np.float64)
@@ -30,8 +30,11 @@ def numbers(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             f"A target must be a number: got '{bad}'. Write numbers with a decimal point, leave missing ones empty, "
             "or ask with --task classification."
         ) from None
-    if not np.isfinite(result[given]).all():
-        raise BiograftError("A target must be finite: got an infinite value. Leave it empty if it is not known.")
+    endless = given & np.isinf(result)
+    if endless.any():
+        raise BiograftError(
+            f"A target must be finite: got '{values[endless.argmax()]}'. Leave it empty where it is not known."
+        )
     return result, given
 
 
@@ -78,6 +81,11 @@ class Regression(LabelKind):
                 "expected two or more different ones. Check --label and the split."
             )
         return cls(float(known.mean()), float(known.std()))
+
+    @classmethod
+    def given(cls, values: np.ndarray) -> np.ndarray:
+        """False where empty, nan, NA, none or null, in any case."""
+        return np.array([text.strip().lower() not in MARKS for text in values.tolist()], dtype=bool)
 
     def encode(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """``(units,)`` float64 standardised values (0 where missing) and which are given."""

@@ -15,7 +15,9 @@ from biograft.data.packed import Packed
 from biograft.data.records import Records
 from biograft.tasks.metrics import Predicted
 
-__all__ = ["LabelKind", "Level", "Task", "Units"]
+__all__ = ["ABSENT", "LabelKind", "Level", "Task", "Units"]
+
+ABSENT = ("", "nan", "NaN")  # no label, whatever its kind: empty, or as tables of pandas and numpy have it
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +33,11 @@ class Units:
     values: np.ndarray
     counted: np.ndarray
     lengths: np.ndarray
+
+    @property
+    def known(self) -> np.ndarray:
+        """``(units,)`` bool: counted and labelled, as far as that can be told without the kind of label."""
+        return ~np.isin(self.values.astype(str), ABSENT) & self.counted
 
     @property
     def owner(self) -> np.ndarray:
@@ -99,6 +106,11 @@ class LabelKind(ABC):
 
         Raises BiograftError where nothing can be learned: one class only, a constant target, text that is no number.
         """
+
+    @classmethod
+    @abstractmethod
+    def given(cls, values: np.ndarray) -> np.ndarray:
+        """``(units,)`` text -> ``(units,)`` bool: is it a label of this kind, or the mark of a missing one?"""
 
     @abstractmethod
     def encode(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
