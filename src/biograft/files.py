@@ -1,10 +1,13 @@
-"""Files that are either whole or absent: written beside their place, synced, then renamed over it."""
+"""Files that are either whole or absent: written beside their place, synced, then renamed over it.
+
+A process that is killed leaves a hidden part behind; :func:`sweep` clears these away.
+"""
 
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +15,21 @@ from typing import Any
 
 from biograft.errors import BiograftError
 
-__all__ = ["atomic", "atomic_folder", "digest", "file_digest", "read_json", "sync", "write_json", "write_text"]
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = [
+    "atomic", "atomic_folder", "digest", "file_digest", "locked", "read_json", "sweep", "sync", "write_json",
+    "write_text",
+]  # fmt: skip
 
 
 def sync(path: Path) -> None:
     """Force the content of a file, or the entries of a folder, to the disk."""
+    if os.name == "nt" and path.is_dir():  # folders can't be opened there
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -29,12 +42,10 @@ def atomic(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path in the folder of ``path``; on success it replaces ``path``, on any failure it vanishes."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    part = Path(name)
+    part = _beside(path)
+    part.touch(exist_ok=False)
     try:
         yield part
-        part.chmod(0o644)  # mkstemp makes private files; results are meant to be shared
         sync(part)
         part.replace(path)
     finally:
@@ -47,8 +58,8 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
     """Yield a temporary folder; on success it takes the place of ``path`` (an older one is removed last)."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-    part.chmod(0o755)
+    part = _beside(path)
+    part.mkdir()
     old = part.with_suffix(".old")
     try:
         yield part
@@ -65,6 +76,40 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
     finally:
         shutil.rmtree(part, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _beside(path: Path) -> Path:
+    return path.parent / f".{path.name}.{secrets.token_hex(4)}.part"
+
+
+def sweep(folder: Path | str) -> None:
+    """Remove the parts that killed processes left in a folder; nobody else may be writing there (:func:`locked`)."""
+    for part in Path(folder).glob(".*.part"):
+        if part.is_dir():
+            shutil.rmtree(part)
+        else:
+            part.unlink()
+
+
+@contextmanager
+def locked(folder: Path | str, *, wait: bool = False) -> Iterator[None]:
+    """Hold a folder for this process; the lock falls with the process, however that ends.
+
+    Args:
+        wait: until another process lets go, instead of refusing.
+
+    Raises:
+        BiograftError: another process holds the folder.
+    """
+    with (Path(folder) / ".lock").open("a") as stream:
+        if fcntl is not None:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                raise BiograftError(
+                    f"Another process is at work in '{folder}'. Wait until it is done, or choose another folder."
+                ) from None
+        yield
 
 
 def write_text(path: Path | str, text: str) -> None:

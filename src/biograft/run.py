@@ -2,12 +2,13 @@
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from biograft.errors import BiograftError
-from biograft.files import read_json, write_text
+from biograft.files import locked, read_json, sweep, sync, write_text
 
 __all__ = ["RunFolder", "read_recipe", "toml"]
 
@@ -54,16 +55,26 @@ class RunFolder:
                     f"Folder '{path}' holds a run with other choices ({shown}). Choose another --out, or remove it."
                 )
             return folder
-        if folder.path.exists() and (not folder.path.is_dir() or any(folder.path.iterdir())):
+        if folder.path.exists() and (not folder.path.is_dir() or folder.is_begun):
             raise BiograftError(f"'{path}' exists and is not a run of biograft. Choose another --out.")
-        (folder.path / "state").mkdir(parents=True, exist_ok=True)
         write_text(folder.recipe_path, toml(recipe))
         return folder
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Work here alone. Raises BiograftError while another process does."""
+        with locked(self.path):
+            for folder in (self.path, self.state_path.parent):
+                sweep(folder)
+            yield
 
     @property
     def is_begun(self) -> bool:
         """Whether anything stands here beyond the choices: a run that failed before may be given others."""
-        return any(entry.name not in ("recipe.toml", "state") for entry in self.path.iterdir())
+        return any(
+            entry.name not in ("recipe.toml", "state") and not entry.name.startswith(".")
+            for entry in self.path.iterdir()
+        )
 
     @property
     def recipe_path(self) -> Path:
@@ -100,8 +111,14 @@ class RunFolder:
             stream.write(json.dumps(record, ensure_ascii=False) + "\n")
 
     def log_size(self) -> int:
-        """Bytes in the log now; a saved state remembers it."""
+        """Bytes in the log."""
         return self.log_path.stat().st_size if self.log_path.exists() else 0
+
+    def settle_log(self) -> int:
+        """Force the log to the disk; its size in bytes, which a saved state remembers."""
+        if self.log_path.exists():
+            sync(self.log_path)
+        return self.log_size()
 
     def cut_log(self, size: int) -> None:
         """Forget what was logged after the state that is continued from."""

@@ -271,7 +271,7 @@ class Trainer:
 
     def _save(self, optimisers: Optimisers) -> None:
         began = time.monotonic()
-        self._standing.log_size = self.folder.log_size()
+        self._standing.log_size = self.folder.settle_log()
         sections = {
             "now": self._moving,
             "best": self._best,

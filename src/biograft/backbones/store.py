@@ -2,11 +2,12 @@
 
 A folder holds ``vectors.npy`` (all rows end to end), ``store.json`` (what they are vectors of) and, while the work is
 under way, ``done.txt`` (numbers of the sequences that are finished). A vector counts only once its number is written.
+The trap: a memory map must not be written through, for a full disk then kills the process without a word.
 """
 
-import json
 import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -18,11 +19,13 @@ from biograft.backbones.backbone import Backbone
 from biograft.data.batches import in_order
 from biograft.data.packed import Packed
 from biograft.errors import BiograftError
-from biograft.files import digest, read_json, write_json
+from biograft.files import atomic, digest, locked, read_json, sweep, sync, write_json
 from biograft.hardware import Hardware
 from biograft.progress import Progress
 
 __all__ = ["Stored", "Vectors", "cache_folder", "embed"]
+
+LARGEST = {np.dtype(kind): float(np.finfo(kind).max) for kind in (np.float16, np.float32)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,11 +64,8 @@ class Stored(Backbone):
     def __init__(self, resting: Backbone) -> None:
         super().__init__()
         self.alphabet, self.width, self.resolution = resting.alphabet, resting.width, resting.resolution
-        self.pretrained, self.standardise, self.positional = (
-            resting.pretrained,
-            resting.standardise,
-            resting.positional,
-        )
+        self.pretrained, self.standardise = resting.pretrained, resting.standardise
+        self.positional = resting.positional
 
     def forward(self, batch: Packed) -> Packed:
         """Vectors ``(tokens, width)`` in single precision, otherwise as they are."""
@@ -84,11 +84,20 @@ class Stored(Backbone):
 def cache_folder(backbone: Backbone, sequences: Sequence[str], pooled: bool, hardware: Hardware) -> Path:
     """Where vectors of exactly these sequences are kept between runs: ``BIOGRAFT_CACHE`` or the user's cache."""
     root = os.environ.get("BIOGRAFT_CACHE") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "biograft" / "vectors" / _key(backbone, sequences, pooled, hardware)
+    return Path(root) / "biograft" / "vectors" / _about(backbone, sequences, pooled, hardware)["key"]
 
 
-def _key(backbone: Backbone, sequences: Sequence[str], pooled: bool, hardware: Hardware) -> str:
-    return digest(backbone.fingerprint(), "mean" if pooled else "none", hardware.precision, *sequences)
+def _about(backbone: Backbone, sequences: Sequence[str], pooled: bool, hardware: Hardware) -> dict[str, Any]:
+    """What tells one store from another."""
+    fingerprint, pool = backbone.fingerprint(), "mean" if pooled else "none"
+    return {
+        "key": digest(fingerprint, pool, hardware.precision, *sequences),
+        "backbone": backbone.name,
+        "fingerprint": fingerprint,
+        "pool": pool,
+        "precision": hardware.precision,
+        "sequences": len(sequences),
+    }
 
 
 def embed(
@@ -99,6 +108,7 @@ def embed(
     pooled: bool = False,
     hardware: Hardware | None = None,
     budget: int = 16_384,
+    wait: bool = False,
     progress: Progress | None = None,
 ) -> Vectors:
     """Vectors of all sequences, kept in ``folder``; what an earlier call finished there is not computed again.
@@ -106,125 +116,173 @@ def embed(
     Args:
         pooled: one mean vector per sequence instead of one per position.
         budget: letters that are in memory at once.
+        wait: while another process works in the folder, instead of refusing.
 
     Raises:
-        BiograftError: the folder holds vectors of other sequences, of another backbone, or is damaged.
+        BiograftError: the folder holds vectors of other sequences, of another backbone, or is damaged; another process
+            works there; the disk is too small; a vector doesn't fit the number type.
     """
     hardware, folder = hardware or Hardware(), Path(folder)
     lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
     rows = np.ones_like(lengths) if pooled or backbone.resolution == 0 else lengths
-    starts = np.concatenate([[0], np.cumsum(rows)[:-1]]).astype(np.int64)
-    dtype = np.float32 if hardware.precision == "fp32" else np.float16
-    about = {
-        "key": _key(backbone, sequences, pooled, hardware),
-        "backbone": backbone.name,
-        "fingerprint": backbone.fingerprint(),
-        "pool": "mean" if pooled else "none",
-        "precision": hardware.precision,
-        "sequences": len(sequences),
-    }
-    values = _open(folder, about, (int(rows.sum()), backbone.width), dtype)
-    finished = _finished(folder, len(sequences))
-    left = np.flatnonzero(~finished)
-    if len(left):
-        done = _Journal(folder)
-        backbone.eval().to(hardware.device)
-        copies = _copies(sequences, left)
-        first = np.array([places[0] for places in copies], dtype=np.int64)
-        count = len(sequences) - len(left)
-        for batch in in_order(lengths[first], budget):
-            with torch.inference_mode(), hardware.products():
-                answer = backbone.vectors(
-                    Packed.of([backbone.encode(sequences[i]) for i in first[batch]]).to(hardware.device)
-                )
-                answer = Packed(answer.mean(), torch.ones(len(answer), dtype=torch.int64)) if pooled else answer
-            for member, vectors in zip(batch, answer.rows(), strict=True):
-                block = vectors.float().cpu().numpy()
-                for place in copies[member]:
-                    values[starts[place] : starts[place] + rows[place]] = block
-            values.flush()
-            places = [place for member in batch for place in copies[member]]
-            done.add(places)
-            count += len(places)
-            if progress:
-                progress(count, len(sequences))
-        done.close()
-    write_json(folder / "store.json", about | {"complete": True})
-    (folder / "done.txt").unlink(missing_ok=True)
-    kept = np.load(folder / "vectors.npy", mmap_mode="r")
-    return Vectors(kept, starts, rows, len(left))
-
-
-def _open(folder: Path, about: dict[str, object], shape: tuple[int, int], dtype: type) -> np.memmap:
-    """The memory map of a folder that fits ``about``; a fresh one in an empty folder."""
+    about = _about(backbone, sequences, pooled, hardware)
+    dtype = np.dtype(np.float32 if hardware.precision == "fp32" else np.float16)
     folder.mkdir(parents=True, exist_ok=True)
-    path, card = folder / "vectors.npy", folder / "store.json"
-    if not card.exists():
-        if any(folder.iterdir()):
-            raise BiograftError(f"Folder '{folder}' holds other files. Choose an empty or new folder for the vectors.")
-        write_json(card, about | {"complete": False})
-    there = read_json(card)
-    for field in ("fingerprint", "pool", "precision", "key"):
-        if there.get(field) != about[field]:
-            what = "sequences" if field == "key" else field
-            raise BiograftError(
-                f"Folder '{folder}' holds vectors of other {what}: got {about[field]}, found {there.get(field)}. "
-                "Choose another folder, or remove it."
-            )
-    if not path.exists():
-        (folder / "done.txt").unlink(missing_ok=True)
-        write_json(card, about | {"complete": False})
-        # The header is written with the full size at once; the rows fill in later.
-        np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape).flush()
-    try:
-        values = np.lib.format.open_memmap(path, mode="r+")
-    except (ValueError, OSError) as fault:
+    with locked(folder, wait=wait):
+        sweep(folder)
+        store = _Store(folder, about, (int(rows.sum()), backbone.width), dtype)
+        store.open()
+        starts = np.cumsum(rows) - rows
+        finished = store.finished()
+        computed = 0
+        copies = _copies(sequences)
+        first = np.array([places[0] for places in copies], dtype=np.int64)
+        backbone.eval().to(hardware.device)
+        # Batches are laid over all sequences, so that a continued call computes the very batches it would have.
+        for batch in in_order(lengths[first], budget):
+            places = [place for member in batch for place in copies[member]]
+            if finished[places].all():
+                continue
+            blocks = _vectors(backbone, [sequences[place] for place in first[batch]], pooled, hardware)
+            for member, block in zip(batch, blocks, strict=True):
+                _check(block, dtype, first[member], backbone.name)
+                for place in copies[member]:
+                    store.write(int(starts[place]), block)
+            store.commit(places)
+            finished[places] = True
+            computed += len(places)
+            if progress:
+                progress(int(finished.sum()), len(sequences))
+        store.complete()
+    return Vectors(np.load(folder / "vectors.npy", mmap_mode="r"), starts, rows, computed)
+
+
+@torch.inference_mode()
+def _vectors(backbone: Backbone, sequences: Sequence[str], pooled: bool, hardware: Hardware) -> list[np.ndarray]:
+    """``(rows, width)`` float32 for each sequence."""
+    batch = Packed.of([backbone.encode(sequence) for sequence in sequences]).to(hardware.device)
+    with hardware.products():
+        answer = backbone.vectors(batch)
+    answer = answer.with_values(answer.values.float())
+    if pooled:
+        answer = Packed(answer.mean(), torch.ones(len(answer), dtype=torch.int64))
+    return [row.cpu().numpy() for row in answer.rows()]
+
+
+def _check(block: np.ndarray, dtype: np.dtype, place: int, name: str) -> None:
+    """Refuse what would be kept as something else than it is."""
+    largest = float(np.abs(block).max(initial=0.0))
+    if not largest <= LARGEST[dtype]:
         raise BiograftError(
-            f"The vectors in '{folder}' are damaged ({fault}). Remove the folder and embed again."
-        ) from None
-    if values.shape != shape or values.dtype != dtype:
-        raise BiograftError(
-            f"The vectors in '{folder}' are damaged: got shape {values.shape}, expected {shape}. "
-            "Remove the folder and embed again."
+            f"Backbone '{name}' gives a vector that {dtype} can't hold: got a number of size {largest:g} in sequence "
+            f"{place + 1}, expected at most {LARGEST[dtype]:g}. Use --precision fp32, or another backbone."
         )
-    return values
 
 
-def _finished(folder: Path, count: int) -> np.ndarray:
-    """``(sequences,)`` bool; a last line that a kill cut short doesn't count."""
-    if json.loads((folder / "store.json").read_text(encoding="utf-8")).get("complete"):
-        return np.ones(count, dtype=bool)
-    finished = np.zeros(count, dtype=bool)
-    path = folder / "done.txt"
-    if path.exists():
-        text = path.read_text(encoding="utf-8")
-        whole = text[: text.rfind("\n") + 1]
-        finished[np.array(whole.split(), dtype=np.int64)] = True
-    return finished
-
-
-class _Journal:
-    """Appends the numbers of finished sequences and forces them to the disk, after their vectors."""
-
-    def __init__(self, folder: Path) -> None:
-        path = folder / "done.txt"
-        if path.exists():  # drop what a kill cut short, so that the next number starts a line of its own
-            text = path.read_text(encoding="utf-8")
-            path.write_text(text[: text.rfind("\n") + 1], encoding="utf-8")
-        self._stream = path.open("a", encoding="utf-8")
-
-    def add(self, places: Sequence[int]) -> None:
-        self._stream.write("".join(f"{place}\n" for place in places))
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
-
-    def close(self) -> None:
-        self._stream.close()
-
-
-def _copies(sequences: Sequence[str], places: np.ndarray) -> list[list[int]]:
+def _copies(sequences: Sequence[str]) -> list[list[int]]:
     """Places grouped by equal sequence, in order of first appearance."""
     groups: dict[str, list[int]] = {}
-    for place in places.tolist():
-        groups.setdefault(sequences[place], []).append(place)
+    for place, sequence in enumerate(sequences):
+        groups.setdefault(sequence, []).append(place)
     return list(groups.values())
+
+
+class _Store:
+    """The files of one folder, while they are written."""
+
+    def __init__(self, folder: Path, about: Mapping[str, Any], shape: tuple[int, int], dtype: np.dtype) -> None:
+        self._folder, self._about, self._shape, self._dtype = folder, about, shape, dtype
+        self._path, self._card, self._journal = (folder / name for name in ("vectors.npy", "store.json", "done.txt"))
+        self._offset = 0
+
+    def open(self) -> None:
+        """Begin in an empty folder, or find what is there to be of the same sequences, backbone and number type."""
+        if not self._card.exists():
+            if any(not entry.name.startswith(".") for entry in self._folder.iterdir()):
+                raise BiograftError(
+                    f"Folder '{self._folder}' holds other files. Choose an empty or new folder for the vectors."
+                )
+            write_json(self._card, {**self._about, "complete": False})
+        there = read_json(self._card)
+        for field in ("fingerprint", "pool", "precision", "key"):
+            if there.get(field) != self._about[field]:
+                what = "sequences" if field == "key" else field
+                raise BiograftError(
+                    f"Folder '{self._folder}' holds vectors of other {what}: got {self._about[field]}, found "
+                    f"{there.get(field)}. Choose another folder, or remove it."
+                )
+        if not self._path.exists():
+            write_json(self._card, {**self._about, "complete": False})
+            self._journal.unlink(missing_ok=True)
+            self._create()
+        self._read_header()
+
+    def _create(self) -> None:
+        needed = self._shape[0] * self._shape[1] * self._dtype.itemsize
+        free = shutil.disk_usage(self._folder).free
+        if needed > free:
+            raise BiograftError(
+                f"The vectors don't fit on the disk of '{self._folder}': got {free / 1e9:.1f} GB of room, expected "
+                f"{needed / 1e9:.1f} GB. Make room, or keep one vector per sequence (--pool mean)."
+            )
+        header = {"descr": self._dtype.str, "fortran_order": False, "shape": self._shape}
+        with atomic(self._path) as part, part.open("wb") as stream:
+            np.lib.format.write_array_header_1_0(stream, header)
+            stream.truncate(stream.tell() + needed)  # the rows fill in later
+
+    def _read_header(self) -> None:
+        try:
+            with self._path.open("rb") as stream:
+                version = np.lib.format.read_magic(stream)
+                if version != (1, 0):
+                    raise ValueError(f"version {version}")
+                shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
+                self._offset = stream.tell()
+            size = self._offset + self._shape[0] * self._shape[1] * self._dtype.itemsize
+            found, expected = (shape, dtype, self._path.stat().st_size), (self._shape, self._dtype, size)
+            if found != expected:
+                raise ValueError(f"got shape, type and bytes {found}, expected {expected}")
+        except ValueError as fault:
+            raise self._damaged(str(fault)) from None
+
+    def _damaged(self, what: str) -> BiograftError:
+        return BiograftError(
+            f"The vectors in '{self._folder}' are damaged ({what}). Remove the folder and embed again."
+        )
+
+    def finished(self) -> np.ndarray:
+        """``(sequences,)`` bool; what a kill cut short doesn't count, and is cut away."""
+        count = self._about["sequences"]
+        if read_json(self._card).get("complete"):
+            return np.ones(count, dtype=bool)
+        finished = np.zeros(count, dtype=bool)
+        if self._journal.exists():
+            text = self._journal.read_bytes()
+            end = text.rfind(b"\n") + 1
+            try:
+                places = np.array(text[:end].split(), dtype=np.int64)
+            except ValueError:
+                raise self._damaged("done.txt holds something else than numbers") from None
+            if len(places) and not (places.min() >= 0 and places.max() < count):
+                raise self._damaged(f"done.txt names sequence {places.max()} of {count}")
+            finished[places] = True
+            os.truncate(self._journal, end)
+        return finished
+
+    def write(self, row: int, block: np.ndarray) -> None:
+        """Put ``(rows, width)`` at its place; it counts once it is committed."""
+        with self._path.open("r+b") as stream:
+            stream.seek(self._offset + row * self._shape[1] * self._dtype.itemsize)
+            stream.write(block.astype(self._dtype).tobytes())
+
+    def commit(self, places: Sequence[int]) -> None:
+        """Force what was written to the disk, and only then the numbers of its sequences."""
+        sync(self._path)
+        with self._journal.open("a", encoding="utf-8") as stream:
+            stream.write("".join(f"{place}\n" for place in places))
+        sync(self._journal)
+
+    def complete(self) -> None:
+        """Say that every vector is there."""
+        write_json(self._card, {**self._about, "complete": True})
+        self._journal.unlink(missing_ok=True)

@@ -36,8 +36,10 @@ class Packed:
     @classmethod
     def of(cls, rows: Sequence[Tensor | np.ndarray]) -> "Packed":
         """Lay rows of shape ``(length, ...)`` end to end; at least one row."""
-        tensors = [torch.as_tensor(row) for row in rows]
-        return cls(torch.cat(tensors), torch.tensor([len(row) for row in tensors], dtype=torch.int64))
+        lengths = torch.tensor([len(row) for row in rows], dtype=torch.int64)
+        if isinstance(rows[0], np.ndarray):  # joined before torch sees them: rows of a memory map can't be written to
+            return cls(torch.from_numpy(np.concatenate(rows)), lengths)
+        return cls(torch.cat([torch.as_tensor(row) for row in rows]), lengths)
 
     def __len__(self) -> int:
         return self.lengths.shape[0]
