@@ -119,6 +119,20 @@ def test_gradients_reach_every_weight_of_the_cnn() -> None:
         assert parameter.grad is not None and parameter.grad.any(), name
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_cnn_drops_its_share_keeps_the_mean_and_repeats_from_a_seed(dtype: torch.dtype) -> None:
+    shape = CNNConfiguration(width=16, kernel=3, dilations=(1,), dropout=0.25)
+    drop, ones = DilatedCNN(PROTEIN, shape).layers[0].dropout.train(), torch.ones(5001, 3, dtype=dtype)
+    torch.manual_seed(1)
+    first, second = drop(ones), drop(ones)
+    torch.manual_seed(1)
+    again = drop(ones)
+    assert again.dtype == dtype and torch.equal(first, again) and not torch.equal(first, second)
+    assert set(first.unique().tolist()) == {0.0, torch.tensor(4 / 3, dtype=dtype).item()}
+    assert abs((first == 0).float().mean().item() - 0.25) < 0.02
+    assert drop.eval()(ones) is ones
+
+
 def test_a_single_weight_changes_the_fingerprint() -> None:
     backbone = DilatedCNN(PROTEIN, SMALL)
     before = backbone.fingerprint()
