@@ -9,11 +9,9 @@ import numpy as np
 import torch
 
 from biograft.backbones.backbone import Backbone
-from biograft.backbones.store import Stored, cache_folder, embed
 from biograft.bundle import Bundle, load, load_backbone
 from biograft.catalog import resolve
-from biograft.data.batches import in_order
-from biograft.data.examples import Examples, ExampleStream
+from biograft.data.examples import ExampleStream
 from biograft.data.readers import read, write_table
 from biograft.data.records import Records
 from biograft.data.split import Split
@@ -21,6 +19,7 @@ from biograft.errors import BiograftError
 from biograft.evaluation.conformal import residual_quantile
 from biograft.files import digest, file_digest, write_json, write_text
 from biograft.flows.assess import Examination, examine
+from biograft.flows.inputs import Inputs, fixed_features
 from biograft.flows.prepare import Prepared, prepare
 from biograft.flows.recipe import Recipe
 from biograft.flows.report import Story, write_report
@@ -30,7 +29,7 @@ from biograft.model import Model
 from biograft.progress import Clock, Stages
 from biograft.run import RunFolder
 from biograft.strategies.simple import Labelled, simple_answers
-from biograft.strategies.strategy import FixedFeatures, Strategy
+from biograft.strategies.strategy import Strategy
 from biograft.tasks.levels import Sequence as SequenceLevel
 from biograft.tasks.task import Level, Task
 from biograft.trainer import Outcome, Trainer, Training
@@ -138,7 +137,8 @@ def fit_recipe(
     report = folder.report()
     if report is not None:
         return Result(folder.path, report)
-    return _Fit(recipe, records, split, folder, hardware, clock).run()
+    with folder.held():
+        return _Fit(recipe, records, split, folder, hardware, clock).run()
 
 
 def _default_folder(recipe: Recipe) -> Path:
@@ -174,9 +174,9 @@ class _Fit:
         with torch.random.fork_rng():
             torch.manual_seed(recipe.seed)
             model, strategy = self._build(prepared)
-            rows = self._inputs(model, strategy, prepared)
-            outcome, notes = self._learn(model, strategy, rows, prepared)
-        outputs = self._answer(model, rows, prepared)
+            inputs = Inputs.of(model, strategy, prepared, self.hardware, clock)
+            outcome, notes = self._learn(model, strategy, inputs, prepared)
+        outputs = self._answer(model, inputs, prepared)
         bundle = self._save(model, prepared, outputs, outcome)
         return self._report(bundle, strategy, prepared, outputs, outcome, notes)
 
@@ -203,57 +203,35 @@ class _Fit:
         head = strategy.head(backbone, level, prepared.kind)
         return Model(backbone, head, level, prepared.kind), strategy
 
-    def _inputs(self, model: Model, strategy: Strategy, prepared: Prepared) -> list[np.ndarray]:
-        """What the model reads, for every record: codes, or vectors from the store where the backbone rests."""
-        sequences, backbone = prepared.records.sequences, model.backbone
-        if not (strategy.cacheable and any(True for _ in backbone.parameters())):
-            return [backbone.encode(sequence) for sequence in sequences]
-        pooled = isinstance(model.level, SequenceLevel) and model.level.pool == "mean"
-        with self.clock.stage("embed") as told:
-            folder = cache_folder(backbone, sequences, pooled, self.hardware)
-            vectors = embed(backbone, sequences, folder, pooled=pooled, hardware=self.hardware, progress=told)
-        return vectors.rows()
-
     def _learn(
-        self, model: Model, strategy: Strategy, rows: list[np.ndarray], prepared: Prepared
+        self, model: Model, strategy: Strategy, inputs: Inputs, prepared: Prepared
     ) -> tuple[Outcome | None, list[str]]:
-        """Carry the strategy out. The model's backbone is whole again afterwards."""
+        """Carry the strategy out."""
+        recipe, outcome = self.recipe, None
         with self.clock.stage("train") as told:
-            train, valid = (_examples(name, rows, prepared) for name in ("train", "valid"))
-            whole = model.backbone
-            stored = strategy.cacheable and any(True for _ in whole.parameters())
-            if stored:
-                model.backbone = Stored(whole)
-            features = _features(model, train, self.recipe.seed) if strategy.exact(model.level) else None
-            notes = strategy.start(model, features)
-            phases = strategy.phases(model)
-            outcome = None
-            if phases:
-                training = Training() if self.recipe.epochs is None else Training(epochs=self.recipe.epochs)
-                target = ExampleStream(train, training.budget(int(train.costs.sum())), self.recipe.seed)
-                judge = by_part(valid, self.hardware) if len(valid) else None
-                trainer = Trainer(
-                    model, phases, {"target": target}, judge, training, self.hardware, self.folder, self.recipe.seed
-                )
-                outcome = trainer.run(told)
-            if stored:
-                model.backbone = whole
+            train, valid = (inputs.examples(prepared, name) for name in ("train", "valid"))
+            with inputs.read_by(model):
+                features = fixed_features(model, train, recipe.seed) if strategy.exact(model.level) else None
+                notes = strategy.start(model, features)
+                phases = strategy.phases(model)
+                if phases:
+                    training = Training() if recipe.epochs is None else Training(epochs=recipe.epochs)
+                    target = ExampleStream(train, training.budget(int(train.costs.sum())), recipe.seed)
+                    judge = by_part(valid, self.hardware) if len(valid) else None
+                    trainer = Trainer(
+                        model, phases, {"target": target}, judge, training, self.hardware, self.folder, recipe.seed
+                    )
+                    outcome = trainer.run(told)
             strategy.finish(model)
         return outcome, notes
 
-    def _answer(self, model: Model, rows: list[np.ndarray], prepared: Prepared) -> dict[str, np.ndarray]:
+    def _answer(self, model: Model, inputs: Inputs, prepared: Prepared) -> dict[str, np.ndarray]:
         """Outputs for the validation and the test part."""
-        whole, parts = model.backbone, {name: prepared.split.rows(name) for name in ("valid", "test")}
-        stored = len(rows) > 0 and rows[0].dtype.kind == "f" and whole.resolution == 1
-        with self.clock.stage("predict") as told:
-            if stored:
-                model.backbone = Stored(whole)
-            outputs = {
-                name: model.outputs([rows[row] for row in chosen], self.hardware, progress=told)
-                for name, chosen in parts.items()
+        with self.clock.stage("predict") as told, inputs.read_by(model):
+            return {
+                name: model.outputs(inputs.of_part(prepared, name), self.hardware, progress=told)
+                for name in ("valid", "test")
             }
-            model.backbone = whole
-        return outputs
 
     def _save(
         self, model: Model, prepared: Prepared, outputs: dict[str, np.ndarray], outcome: Outcome | None
@@ -268,7 +246,9 @@ class _Fit:
             if values is not None:
                 half_width = residual_quantile(prepared.kind.truth(targets[counted]), values)
         train, _, _ = prepared.part("train")
-        card = {"recipe": self.recipe.as_dict(), "steps": outcome.steps if outcome else 0}
+        recipe = self.recipe.as_dict()
+        del recipe["table_digest"]  # covers the test labels too, of which the model must know nothing
+        card = {"recipe": recipe, "steps": outcome.steps if outcome else 0}
         bundle = Bundle(model.to("cpu"), self.recipe.label, train, half_width, card)
         bundle.save(self.folder.model_path)
         return bundle
@@ -320,25 +300,3 @@ def _pooled(pool: str, level: Level, backbone: Backbone, records: Records) -> Le
     ):
         return SequenceLevel("positions", lengths.pop())
     return level
-
-
-def _examples(name: str, rows: list[np.ndarray], prepared: Prepared) -> Examples:
-    chosen = prepared.split.rows(name)
-    units = prepared.units.take(chosen)
-    targets, known = prepared.kind.encode(units.values)
-    families = prepared.split.families[chosen]
-    return Examples([rows[row] for row in chosen], targets, known & units.counted, units.lengths, families)
-
-
-@torch.inference_mode()
-def _features(model: Model, train: Examples, seed: int) -> FixedFeatures:
-    """Features of the units that count, in order."""
-    values = np.empty((len(train.targets), model.level.features(model.backbone.width)), dtype=np.float32)
-    starts = np.concatenate([[0], np.cumsum(train.units)])
-    for batch in in_order(train.lengths, 16_384):
-        block = model.level.readout(model.backbone.vectors(train.batch(batch).inputs)).float().numpy()
-        places = np.concatenate([np.arange(starts[row], starts[row + 1]) for row in batch])
-        values[places] = block
-    keep = train.counted
-    families = np.repeat(train.families, train.units)
-    return FixedFeatures(values[keep], train.targets[keep], families[keep], seed)

@@ -1,0 +1,86 @@
+"""What a model reads of a table: codes, or vectors from the store where its backbone rests."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from biograft.backbones.store import Stored, cache_folder, embed
+from biograft.data.batches import in_order
+from biograft.data.examples import Examples
+from biograft.flows.prepare import Prepared
+from biograft.hardware import Hardware
+from biograft.model import Model
+from biograft.progress import Clock
+from biograft.strategies.strategy import FixedFeatures, Strategy
+from biograft.tasks.levels import Sequence as SequenceLevel
+
+__all__ = ["Inputs", "fixed_features"]
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """One row per record.
+
+    Attributes:
+        rows: ``(tokens, ...)`` each: codes, or vectors of a backbone that rests.
+        stored: whether they are vectors.
+    """
+
+    rows: list[np.ndarray]
+    stored: bool
+
+    @classmethod
+    def of(cls, model: Model, strategy: Strategy, prepared: Prepared, hardware: Hardware, clock: Clock) -> "Inputs":
+        """Encode all records, or find their vectors; these are computed once for all runs."""
+        sequences, backbone = prepared.records.sequences, model.backbone
+        if not (strategy.cacheable and any(True for _ in backbone.parameters())):
+            return cls([backbone.encode(sequence) for sequence in sequences], False)
+        pooled = isinstance(model.level, SequenceLevel) and model.level.pool == "mean"
+        with clock.stage("embed") as told:
+            folder = cache_folder(backbone, sequences, pooled, hardware)
+            vectors = embed(
+                backbone, sequences, folder, pooled=pooled, hardware=hardware, wait=True, progress=told
+            )  # another run may be filling the same cache
+        return cls(vectors.rows(), True)
+
+    @contextmanager
+    def read_by(self, model: Model) -> Iterator[None]:
+        """While the model reads these rows. Its backbone is whole again afterwards."""
+        whole = model.backbone
+        if self.stored:
+            whole.requires_grad_(False)
+            model.backbone = Stored(whole)
+        try:
+            yield
+        finally:
+            if self.stored:
+                model.backbone = whole
+
+    def of_part(self, prepared: Prepared, name: str) -> list[np.ndarray]:
+        """Rows of the records of a part."""
+        return [self.rows[record] for record in prepared.split.rows(name)]
+
+    def examples(self, prepared: Prepared, name: str) -> Examples:
+        """Rows of a part together with their targets."""
+        chosen = prepared.split.rows(name)
+        units = prepared.units.take(chosen)
+        targets, known = prepared.kind.encode(units.values)
+        families = prepared.split.families[chosen]
+        return Examples(self.of_part(prepared, name), targets, known & units.counted, units.lengths, families)
+
+
+@torch.inference_mode()
+def fixed_features(model: Model, train: Examples, seed: int) -> FixedFeatures:
+    """Features of the units that count, in order."""
+    values = np.empty((len(train.targets), model.level.features(model.backbone.width)), dtype=np.float32)
+    starts = np.concatenate([[0], np.cumsum(train.units)])
+    for batch in in_order(train.lengths, 16_384):
+        block = model.level.readout(model.backbone.vectors(train.batch(batch).inputs)).float().numpy()
+        places = np.concatenate([np.arange(starts[row], starts[row + 1]) for row in batch])
+        values[places] = block
+    keep = train.counted
+    families = np.repeat(train.families, train.units)
+    return FixedFeatures(values[keep], train.targets[keep], families[keep], seed)
