@@ -225,15 +225,20 @@ def demo(
     out: Annotated[
         Path, typer.Option(help="Folder for the runs.", callback=folder_to_write, rich_help_panel=RUN)
     ] = Path("runs/demo"),
+    only_tables: Annotated[bool, typer.Option("--tables", help="Write the tables alone, to try things on.")] = False,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
     """Learn a source task on generated families, graft it on 60 labels, and see whether it helped."""
     from biograft.flows.demo import demo as run
+    from biograft.flows.demo import tables
 
+    if only_tables:
+        say("\n".join(map(str, tables(out, seed=seed).values())), quiet)
+        return
     with progress(quiet) as told:
         lines = run(out, seed=seed, progress=told)
-    say("\n".join(lines))
+    say("\n".join(lines), quiet)
 
 
 COMMANDS: dict[Callable[..., None], str] = {
