@@ -26,7 +26,7 @@ from typing import Any
 from biograft.hardware import Hardware, environment
 
 ROOT = Path(__file__).resolve().parent.parent
-DATA = Path(os.environ.get("BIOGRAFT_DATA", ROOT.parent / "shared" / "data"))
+DATA = Path(os.environ.get("BIOGRAFT_DATA", ROOT.parent / "shared" / "data")).resolve()
 SECTIONS = ROOT / "docs" / "results"
 MET, MISSED = "met", "**missed**"
 INTRODUCTION = """# Results
@@ -264,10 +264,18 @@ JOBS: dict[str, Callable[[Path], Section]] = {
 }  # fmt: skip
 
 
+HEAD = table(["claim", "found", ""], [])
+
+
+def section(text: str, claims: Sequence[Claim], where: str) -> str:
+    """Text, the table of claims, the machine."""
+    return "\n".join([text, "", HEAD, *(claim.row() for claim in claims), "", where, ""])
+
+
 def page(sections: Sequence[str]) -> str:
     """Introduction, all claims in one table, then the sections."""
-    claims = [line for text in sections for line in text.splitlines() if line.endswith((f"| {MET} |", f"| {MISSED} |"))]
-    return "\n".join([INTRODUCTION, table(["claim", "found", ""], []), *claims, "", *sections])
+    claims = [line for text in sections for line in text.rpartition(HEAD)[2].splitlines() if line.startswith("| ")]
+    return "\n".join([INTRODUCTION, HEAD, *claims, "", *sections])
 
 
 def main() -> None:
@@ -284,9 +292,8 @@ def main() -> None:
     for name in options.only:
         print(f"{name} …", flush=True)
         where = machine()
-        text, claims = JOBS[name](options.work)
-        rows = table(["claim", "found", ""], []) + "\n" + "\n".join(claim.row() for claim in claims)
-        (SECTIONS / f"{name}.md").write_text(f"{text}\n\n{rows}\n\n{where}\n", encoding="utf-8")
+        text, claims = JOBS[name](options.work.resolve())
+        (SECTIONS / f"{name}.md").write_text(section(text, claims, where), encoding="utf-8")
         print("\n".join(claim.row() for claim in claims), flush=True)
         missed += sum(not claim.met for claim in claims)
     parts = [path.read_text(encoding="utf-8") for name in JOBS if (path := SECTIONS / f"{name}.md").exists()]
