@@ -35,9 +35,10 @@ def find_kind(task: Task, units: Units) -> type[LabelKind]:
     if task.kind != "auto":
         return resolve("label_kinds", task.kind)
     present = [text for text in np.unique(units.values.astype(str)).tolist() if text not in ABSENT]
-    if present and sum(";" in text for text in present) > len(present) / 10:
+    several = [text for text in present if ";" in text]
+    if len(several) > len(present) / 10:
         raise BiograftError(
-            f"Column '{task.label}' holds several labels per unit, separated by ';': got '{present[0]}'. "
+            f"Column '{task.label}' holds several labels per unit, separated by ';': got '{several[0]}'. "
             f"The label kinds are {', '.join(names('label_kinds'))}: choose one label per unit, or ask with "
             "--task classification to take each combination as a class of its own."
         )

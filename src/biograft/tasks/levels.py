@@ -3,6 +3,7 @@
 The trap: residue labels belong to the letters as they stood in the file, before gaps were removed.
 """
 
+import re
 from collections.abc import Sequence as Rows
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
@@ -16,6 +17,8 @@ from biograft.errors import BiograftError
 from biograft.tasks.task import Level, Units
 
 __all__ = ["Residue", "Sequence", "looks_like_residues"]
+
+_NUMBER = re.compile(r"[+-][0-9]+|[+-]?([0-9]+[.,][0-9]*|[.,][0-9]+)([eE][+-]?[0-9]+)?")  # with a sign or a point
 
 
 @dataclass(frozen=True)
@@ -140,11 +143,15 @@ def _flags(records: Records, mask: str, marks: Rows[np.ndarray]) -> np.ndarray:
 
 
 def looks_like_residues(records: Records, label: str) -> bool:
-    """True if most labelled records have as many labels as letters (and are longer than one letter)."""
+    """True if most labelled records have as many labels as letters (and are longer than one letter).
+
+    "2.25" of a peptide of four letters is one number; "0110" may be a digit per letter.
+    """
     fits, labelled = 0, 0
     for row, text in enumerate(records.column(label)):
         length = len(records.kept[row]) if row in records.kept else len(records.sequences[row])
         if text.strip() and length > 1:
             labelled += 1
-            fits += len(_split(text, length)) in (length, len(records.sequences[row]))
+            one_number = _NUMBER.fullmatch(text.strip()) is not None
+            fits += not one_number and len(_split(text, length)) in (length, len(records.sequences[row]))
     return fits > labelled / 2
