@@ -4,18 +4,31 @@ A backbone without a small shape is tested in its usual one. A label kind or a l
 one here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from biograft.backbones.backbone import Backbone
+from biograft.backbones.store import Stored, embed
 from biograft.catalog import resolve
-from biograft.data.alphabet import named
+from biograft.data.alphabet import Alphabet, named
+from biograft.data.examples import Examples, ExampleStream
+from biograft.data.packed import Packed
 from biograft.data.records import Records
+from biograft.hardware import Hardware
+from biograft.judgement import by_part
+from biograft.model import Model
+from biograft.run import RunFolder
+from biograft.strategies.strategy import FixedFeatures, Strategy
+from biograft.tasks.task import LabelKind, Level
+from biograft.trainer import Trainer, Training
 
 SMALL: dict[str, dict[str, Any]] = {
     "cnn": {"width": 16, "kernel": 3, "dilations": [1, 2], "dropout": 0.1},
@@ -31,49 +44,173 @@ COLUMN: dict[str, Callable[[list[str], list[int]], list[str]]] = {  # units' lab
 }
 
 
+class Noisy(Backbone):
+    """All that freezing must hold still: statistics of a batch norm, dropout, a buffer that counts calls."""
+
+    name: ClassVar[str] = "noisy"
+
+    def __init__(self, alphabet: Alphabet) -> None:
+        super().__init__()
+        self.alphabet, self.width = alphabet, 12
+        self.embedding = nn.Embedding(len(alphabet.letters), 12)
+        self.inner = nn.Sequential(nn.Linear(12, 12), nn.BatchNorm1d(12), nn.Dropout(0.5), nn.GELU())
+
+    def forward(self, batch: Packed) -> Packed:
+        return batch.with_values(self.inner(self.embedding(batch.values.int())))
+
+    def configuration(self) -> dict[str, Any]:
+        return {"alphabet": self.alphabet.name}
+
+    @classmethod
+    def from_configuration(cls, configuration: dict[str, Any]) -> Self:
+        return cls(named(configuration["alphabet"]))
+
+    def blocks(self) -> list[nn.Module]:
+        return [self.embedding, self.inner]
+
+
+def backbone_class(name: str) -> Any:
+    return Noisy if name == "noisy" else resolve("backbones", name)
+
+
 @cache
 def _configuration(name: str, alphabet: str) -> dict[str, Any]:
-    usual = resolve("backbones", name)(named(alphabet)).configuration()
+    usual = backbone_class(name)(named(alphabet)).configuration()
     return {**usual, **SMALL.get(name, {})}
 
 
-@pytest.fixture
-def small() -> Callable[..., Backbone]:
-    """A small backbone by name, its weights large enough that a slip shows."""
+def small_backbone(name: str, alphabet: str = "protein", seed: int = 0) -> Backbone:
+    """By name, its weights large enough that a slip shows."""
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        backbone: Backbone = backbone_class(name).from_configuration(_configuration(name, alphabet))
+        with torch.no_grad():
+            for parameter in backbone.parameters():
+                parameter.add_(torch.randn_like(parameter) * 0.2)
+    return backbone.eval()
 
-    def build(name: str, alphabet: str = "protein", seed: int = 0) -> Backbone:
+
+def random_labels(kind: str, units: int, seed: int = 0) -> np.ndarray:
+    """As texts in an array."""
+    assert kind in LABELS, f"label kind '{kind}' is in the catalog: give it an example in LABELS"
+    return np.array(LABELS[kind](np.random.default_rng(seed), units), dtype=object)
+
+
+def random_table(level: str, kind: str, records: int = 12, seed: int = 0) -> Records:
+    """Proteins with a column ``label`` of a level and a kind."""
+    assert level in COLUMN, f"level '{level}' is in the catalog: say in COLUMN how its labels are written"
+    random = np.random.default_rng([7, seed])
+    lengths = random.integers(2, 16, records).tolist()
+    sequences = ["".join(random.choice(list("ACDEFGHIKLMNPQRSTVWY"), length)) for length in lengths]
+    column = COLUMN[level](random_labels(kind, sum(lengths), seed).tolist(), lengths)
+    return Records.of(sequences, columns={"label": column}, alphabet="protein")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Nets are so small that a second thread only costs."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+small = pytest.fixture(scope="session")(lambda: small_backbone)
+labels = pytest.fixture(scope="session")(lambda: random_labels)
+table = pytest.fixture(scope="session")(lambda: random_table)
+
+
+@dataclass(eq=False)
+class Trial:
+    """A strategy on a small backbone and a random table.
+
+    Attributes:
+        model: as the strategy has to start with, later as it left it.
+        records: the training part, and what is asked afterwards.
+        notes: of the strategy's start.
+        began: loss on the training part right after that.
+    """
+
+    strategy: Strategy
+    model: Model
+    records: Records
+    train: Examples
+    valid: Examples
+    notes: list[str]
+    began: float = float("nan")
+
+    @classmethod
+    def of(cls, strategy: str, backbone: str, level: str, kind: str, weights: int = 0) -> "Trial":
+        """Raises BiograftError where a model refuses the combination. ``weights``: seed of the backbone's."""
+        where: Level = resolve("levels", level)()
+        records, valid = random_table(level, kind, 24), random_table(level, kind, 8, seed=1)
+        learned: LabelKind = resolve("label_kinds", kind).learn(where.read(records, "label").values, "label")
+        plan: Strategy = resolve("strategies", strategy)()
+        knowing = small_backbone(backbone, seed=weights)
+        knowing.pretrained = True
         with torch.random.fork_rng([]):
-            torch.manual_seed(seed)
-            backbone: Backbone = resolve("backbones", name).from_configuration(_configuration(name, alphabet))
-            with torch.no_grad():
-                for parameter in backbone.parameters():
-                    parameter.add_(torch.randn_like(parameter) * 0.2)
-        return backbone.eval()
+            torch.manual_seed(11)
+            model = Model(knowing, plan.head(knowing, where, learned), where, learned)
+        return cls(plan, model, records, _examples(model, records), _examples(model, valid), [])
 
-    return build
+    def carry(
+        self, folder: Path, *, cached: bool = False, steps: int = 12, judged: bool = True, stop: int | None = None
+    ) -> "Trial":
+        """What a fit does with a strategy; ``stop`` interrupts the loop after so many steps."""
+        whole, train, valid = self.model.backbone, self.train, self.valid
+        if cached:
+            train, valid = (self._stored(part, folder / str(n)) for n, part in enumerate((train, valid)))
+            self.model.backbone = Stored(whole)
+        with torch.random.fork_rng([]):
+            torch.manual_seed(3)
+            features = _features(self.model, train) if self.strategy.exact(self.model.level) else None
+            self.notes = self.strategy.start(self.model, features)
+            phases = self.strategy.phases(self.model)
+        self.began = float("nan") if cached else self.loss()
+        if phases:
+            stream, hardware = ExampleStream(train, 60, 5), Hardware()
+            training = Training(steps=steps, every=3, save_seconds=1e9 if stop is None else 0.0)
+            judge = by_part(valid, hardware) if judged else None
+            run = RunFolder.open(folder / "run", {})
+            loop = Trainer(self.model, phases, {"target": stream}, judge, training, hardware, run, 9)
+
+            def interrupt(step: int) -> None:
+                if step == stop:
+                    raise InterruptedError
+
+            loop.run(after_step=interrupt)
+        if cached:
+            self.model.backbone = whole
+        self.strategy.finish(self.model)
+        return self
+
+    def _stored(self, part: Examples, folder: Path) -> Examples:
+        backbone, pooled = self.model.backbone, self.model.level.resolution is None
+        texts = ["".join(backbone.alphabet.letters[code] for code in row) for row in part.rows]
+        rows = embed(backbone, texts, folder, pooled=pooled).rows()
+        return Examples(rows, part.targets, part.counted, part.units, part.families)
+
+    def loss(self) -> float:
+        """Mean over the training part, without dropout."""
+        outputs = torch.from_numpy(self.model.outputs(self.train.rows))
+        return float(self.model.kind.loss(outputs, torch.from_numpy(self.train.targets)).mean())
 
 
-@pytest.fixture
-def labels() -> Callable[..., np.ndarray]:
-    """Random labels of a kind, as texts in an array."""
-
-    def draw(kind: str, units: int, seed: int = 0) -> np.ndarray:
-        assert kind in LABELS, f"label kind '{kind}' is in the catalog: give it an example in LABELS"
-        return np.array(LABELS[kind](np.random.default_rng(seed), units), dtype=object)
-
-    return draw
+def _examples(model: Model, records: Records) -> Examples:
+    units = model.level.read(records, "label")
+    targets, known = model.kind.encode(units.values)
+    rows = [model.backbone.encode(sequence) for sequence in records.sequences]
+    return Examples(rows, targets, known, units.lengths, np.arange(len(records)) // 2)
 
 
-@pytest.fixture
-def table(labels: Callable[..., np.ndarray]) -> Callable[..., Records]:
-    """Random proteins with a column ``label`` of a level and a kind."""
+@torch.inference_mode()
+def _features(model: Model, train: Examples) -> FixedFeatures:
+    values = model.level.readout(model.backbone.eval().vectors(train.batch(np.arange(len(train))).inputs))
+    families = np.repeat(train.families, train.units)
+    return FixedFeatures(values.numpy(), train.targets, families, 0)
 
-    def build(level: str, kind: str, records: int = 12, seed: int = 0) -> Records:
-        assert level in COLUMN, f"level '{level}' is in the catalog: say in COLUMN how its labels are written"
-        random = np.random.default_rng([7, seed])
-        lengths = random.integers(2, 16, records).tolist()
-        sequences = ["".join(random.choice(list("ACDEFGHIKLMNPQRSTVWY"), length)) for length in lengths]
-        column = COLUMN[level](labels(kind, sum(lengths), seed).tolist(), lengths)
-        return Records.of(sequences, columns={"label": column}, alphabet="protein")
 
-    return build
+@pytest.fixture(scope="session")
+def trial() -> type[Trial]:
+    """A strategy about to be carried out."""
+    return Trial

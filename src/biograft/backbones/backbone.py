@@ -82,7 +82,7 @@ class Backbone(nn.Module, ABC):
             parts += [
                 name,
                 str(value.dtype),
-                value.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes(),
+                value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes(),
             ]
         return digest(*parts)
 
