@@ -31,10 +31,18 @@ GAPS = b"-."
 SPACES = b" \t\r\n\v\f\xa0"
 IS_GAP = np.isin(np.arange(256), list(GAPS))
 IS_SPACE = np.isin(np.arange(256), list(SPACES))
-NOT_LETTERS = bytes(set(range(256)) - set(range(ord("A"), ord("Z") + 1)))
 STOP = ord("*")
 FOREIGN = 255
 BLOCK = 4_000_000  # letters handled at once: keeps the index arrays of cleaning small whatever the table's size
+
+
+def _members(letters: bytes) -> bytes:
+    """Byte -> 1 for these letters in either case, else 0: a table for ``bytes.translate``."""
+    return bytes(np.isin(np.arange(256), list(letters + letters.lower())).astype(np.uint8))
+
+
+ANY, NUCLEIC, CORE = _members(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"), _members(b"ACGTUNRYSWKMBDHV"), _members(b"ACGTUN")
+THYMINE, URACIL = _members(b"T"), _members(b"U")
 
 Describe = Callable[[int], tuple[str, str]]  # row -> its id and its place in the file, for messages
 
@@ -120,15 +128,18 @@ def detect(sequences: Sequence[str]) -> Alphabet:
     for block in _blocks(sequences):
         if letters - core > 0.1 * total:  # what is still to come cannot change the verdict
             break
-        text = block.raw.upper().translate(None, NOT_LETTERS)
-        letters += len(text)
-        nucleic += len(text) - len(text.translate(None, b"ACGTUNRYSWKMBDHV"))
-        core += len(text) - len(text.translate(None, b"ACGTUN"))
-        thymine += text.count(b"T")
-        uracil += text.count(b"U")
+        letters += _count(block.raw, ANY)
+        nucleic += _count(block.raw, NUCLEIC)
+        core += _count(block.raw, CORE)
+        thymine += _count(block.raw, THYMINE)
+        uracil += _count(block.raw, URACIL)
     if core < 0.9 * letters or nucleic < 0.95 * letters or not letters:
         return PROTEIN
     return RNA if uracil and not thymine else DNA
+
+
+def _count(raw: bytes, table: bytes) -> int:
+    return int(np.count_nonzero(np.frombuffer(raw.translate(table), dtype=np.bool_)))
 
 
 @dataclass(frozen=True)
@@ -260,10 +271,10 @@ def _refusal(letter: str, position: int, alphabet: Alphabet, identity: str, wher
 
 def _blocks(sequences: Sequence[str]) -> Iterator[_Block]:
     """Runs of rows of about BLOCK letters; what is outside Latin-1 becomes '?', which no alphabet holds."""
-    first = letters = 0
-    for row, sequence in enumerate(sequences, start=1):
-        letters += len(sequence)
-        if letters >= BLOCK or row == len(sequences):
-            rows = sequences[first:row]
-            yield _Block(rows, first, "".join(rows).encode("latin-1", "replace"))
-            first, letters = row, 0
+    ends = np.cumsum(np.fromiter(map(len, sequences), dtype=np.int64, count=len(sequences)))
+    first, before = 0, 0
+    while first < len(sequences):
+        last = min(int(np.searchsorted(ends, before + BLOCK)) + 1, len(sequences))
+        rows = sequences[first:last]
+        yield _Block(rows, first, "".join(rows).encode("latin-1", "replace"))
+        first, before = last, int(ends[last - 1])

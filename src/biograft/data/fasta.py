@@ -34,7 +34,7 @@ def entries(path: Path | str) -> Iterator[tuple[int, str, str]]:
             raise _no_header(path, line, lines[start:].partition(b"\n")[0].decode()[:40])
         for record in lines[start + 1 :].split(b"\n>"):
             header, _, body = record.partition(b"\n")
-            sequence = body.translate(None, b"\n")
+            sequence = body.replace(b"\n", b"")
             if not sequence or not header or header.isspace():
                 raise _incomplete(path, line, header.decode())
             yield line, header.decode(), sequence.decode()

@@ -31,10 +31,7 @@ def read(
     """
     path = Path(path)
     if form(path) == "fasta":
-        lines, headers, sequences = (list(part) for part in zip(*entries(path), strict=True))
-        words = [[*header.split(None, 1), ""][:2] for header in headers]
-        ids, columns = [word[0] for word in words], {"description": [word[1].strip() for word in words]}
-        return Records.of(sequences, ids, columns, alphabet=alphabet, unknown=unknown, source=path.name, lines=lines)
+        return _fasta_records(path, alphabet, unknown)
     found = table(path)
     columns = dict(found.columns)
     raw = _taken(columns, sequence, found, "--sequence COL")
@@ -47,6 +44,21 @@ def read(
     return Records.of(
         raw, identities, columns, alphabet=alphabet, unknown=unknown, source=found.source, lines=found.lines
     )
+
+
+def _fasta_records(path: Path, alphabet: str | Alphabet, unknown: str | None) -> Records:
+    lines: list[int] = []
+    ids: list[str] = []
+    descriptions: list[str] = []
+    sequences: list[str] = []
+    for line, header, sequence in entries(path):
+        words = header.split(None, 1)
+        lines.append(line)
+        ids.append(words[0])
+        descriptions.append(words[1].rstrip() if len(words) > 1 else "")
+        sequences.append(sequence)
+    columns = {"description": descriptions}
+    return Records.of(sequences, ids, columns, alphabet=alphabet, unknown=unknown, source=path.name, lines=lines)
 
 
 def read_for(

@@ -141,7 +141,7 @@ def _clean_detected(sequences: Sequence[str], alphabet: Alphabet, unknown: str |
             f"{fault} Most letters are those of {alphabet.title}: if they are not, name the alphabet with --alphabet."
         ) from None
     if alphabet is PROTEIN:
-        mixed = sum(len(row) >= SHORT and not row.strip(NUCLEIC) for row in cleaned.sequences)
+        mixed = sum(len(row) >= SHORT for row in cleaned.sequences if not row.strip(NUCLEIC))
         if mixed:
             cleaned.changes[f"letters of DNA only, read as {alphabet.title}"] += mixed
     return cleaned
