@@ -1,7 +1,8 @@
 """Families: components of the graph of homologous pairs, so that no pair across families is above the threshold.
 
 Homologous = identity and coverage of the best local alignment reach their thresholds and the score is not one that
-chance would give (``EXPECTED``). Exact copies are collapsed first; pairs already joined are never aligned.
+chance would give (``EXPECTED``). DNA is compared on either strand, RNA and proteins as they are written. Exact copies
+are collapsed first; pairs already joined are never aligned.
 """
 
 from collections.abc import Sequence
@@ -10,29 +11,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from biograft.data.alignment import Aligner
-from biograft.data.alphabet import Alphabet
-from biograft.data.seeds import Candidates, Letters, Seeds, candidates, sketches
+from biograft.data.alphabet import Alphabet, reverse_complement
+from biograft.data.letters import Letters
+from biograft.data.mmseqs import VARIABLE, MMseqs2
+from biograft.data.seeds import Candidates, Seeds, best, candidates, sketches
 from biograft.errors import BiograftError
 from biograft.progress import Progress
 
-__all__ = ["EXPECTED", "Families", "Homology", "Pairs", "families", "homologous_pairs"]
+__all__ = ["EXPECTED", "Components", "Families", "Homology", "families"]
 
 EXPECTED = 0.01
 """Chance hits per sequence against the whole set that a score may be awaited to have. Without such a limit peptides of
 30 letters are "40 % identical over half their length" to one protein in fifty, and everything is one family."""
 
-OWN = "biograft k-mers + exact alignment"
 ALL_PAIRS_CELLS = 4e9
 ROUND = 60_000
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Homologous pairs of rows, first < second, in ascending order, with the identity of each."""
-
-    first: np.ndarray
-    second: np.ndarray
-    identity: np.ndarray
+SPOKESMEN = 50
+WHOLE = 1000
 
 
 @dataclass(frozen=True)
@@ -50,7 +45,10 @@ class Families:
 
 
 class Homology:
-    """Decides which pairs of one set of sequences are homologous."""
+    """Decides which pairs of one set of sequences are homologous.
+
+    For DNA the other strands follow the sequences: row ``rows + r`` is the reverse complement of row ``r``.
+    """
 
     def __init__(self, sequences: Sequence[str], alphabet: Alphabet, identity: float, coverage: float) -> None:
         for name, value in (("identity", identity), ("coverage", coverage)):
@@ -59,9 +57,12 @@ class Homology:
                     f"{name.capitalize()} threshold: got {value}, expected a share above 0 and at most 1. "
                     f"Give 40 % as --{name} 0.4."
                 )
-        self.sequences, self.identity, self.coverage = sequences, identity, coverage
+        self.rows, self.identity, self.coverage = len(sequences), identity, coverage
+        self.strands = 2 if alphabet.name == "dna" else 1
+        other = [reverse_complement(sequence, alphabet) for sequence in sequences] if self.strands == 2 else []
+        self.sequences = [*sequences, *other]
         self.aligner = Aligner(alphabet)
-        self.lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
+        self.lengths = np.fromiter(map(len, self.sequences), np.int64, len(self.sequences))
         self.letters = int(self.lengths.sum())
 
     def least_score(self, shorter: np.ndarray) -> np.ndarray:
@@ -111,17 +112,41 @@ class Homology:
         turn = degree[pairs[:, 1]] > degree[pairs[:, 0]]
         return np.where(turn[:, None], pairs[:, ::-1], pairs)
 
-    def all_pairs(self) -> np.ndarray | None:
-        """Every pair, where so few or short sequences are given that no filter is needed; otherwise None."""
-        if self.letters**2 / 2 > ALL_PAIRS_CELLS or len(self.sequences) > 4000:
-            return None
-        return np.stack(np.triu_indices(len(self.sequences), 1), axis=1)
+    def few(self) -> bool:
+        """Whether so few or short sequences are given that every pair can be aligned."""
+        return self.letters**2 / 2 <= ALL_PAIRS_CELLS and len(self.sequences) <= 4000
 
-    def candidates(self, group: np.ndarray | None = None) -> Candidates:
-        """Pairs worth an alignment, none within a group."""
+    def all_pairs(self) -> Candidates:
+        """Every pair, each once: those on the same strand, then those on opposite ones."""
+        pairs = np.stack(np.triu_indices(self.rows, 1), axis=1)
+        pairs = np.concatenate([pairs + np.array([0, strand * self.rows]) for strand in range(self.strands)])
+        return _unscored(pairs)
+
+    def stars(self) -> list[Candidates]:
+        """Pairs that join variants of one sequence at a cost that grows with their number only."""
+        return [_unscored(self._once(star)) for star in sketches(self.sequences, self.aligner)]
+
+    def candidates(self, group: np.ndarray) -> Candidates:
+        """Pairs worth an alignment, none within a group (rows,)."""
         letters = Letters.of(self.sequences, self.aligner)
         seeds = Seeds.of(self.aligner.scoring.protein, self.letters)
-        return candidates(letters, None, self.aligner, seeds, self.least_ungapped, group)
+        found = candidates(letters, None, self.aligner, seeds, self.least_ungapped, np.tile(group, self.strands))
+        pairs = self._once(found.pairs)
+        size = len(self.sequences)
+        key, score = best(pairs[:, 0] * size + pairs[:, 1], found.score)
+        return Candidates(np.stack([key // size, key % size], axis=1), score)
+
+    def _once(self, pairs: np.ndarray) -> np.ndarray:
+        """Pairs with the first on its own strand and the lower row first: a pair and its mirror image become equal."""
+        row = pairs % self.rows
+        opposite = (pairs[:, 0] >= self.rows) != (pairs[:, 1] >= self.rows)
+        row.sort(axis=1)
+        row[:, 1] += self.rows * opposite
+        return row
+
+
+def _unscored(pairs: np.ndarray) -> Candidates:
+    return Candidates(pairs, np.zeros(len(pairs), np.int64))
 
 
 class Components:
@@ -145,6 +170,13 @@ class Components:
         """Which pairs are still in different sets."""
         return self.of[pairs[:, 0]] != self.of[pairs[:, 1]]
 
+    def spokesmen(self, most: int) -> np.ndarray:
+        """The first ``most`` rows of each set, ascending: enough to find its relatives, however large it is."""
+        order = np.argsort(self.of, kind="stable")
+        sizes = np.bincount(self.of)
+        rank = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        return np.sort(order[rank < most])
+
 
 def _first_appearance(labels: np.ndarray) -> np.ndarray:
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
@@ -153,42 +185,16 @@ def _first_appearance(labels: np.ndarray) -> np.ndarray:
     return rank[inverse]
 
 
-def _distinct(sequences: Sequence[str]) -> tuple[list[str], np.ndarray]:
-    """Each sequence once, longest first, then by letters (so that the order of the input is no matter), and its row."""
+def _distinct(sequences: Sequence[str], alphabet: Alphabet) -> tuple[list[str], np.ndarray]:
+    """Each sequence once, longest first, then by letters (so that the order of the input is no matter), and its row.
+
+    The two strands of one piece of DNA are one sequence.
+    """
+    if alphabet.name == "dna":
+        sequences = [min(sequence, reverse_complement(sequence, alphabet)) for sequence in sequences]
     order = sorted(set(sequences), key=lambda sequence: (-len(sequence), sequence))
     row = {sequence: number for number, sequence in enumerate(order)}
     return order, np.fromiter((row[sequence] for sequence in sequences), np.int64, len(sequences))
-
-
-def homologous_pairs(
-    sequences: Sequence[str],
-    alphabet: Alphabet,
-    identity: float,
-    coverage: float = 0.5,
-) -> Pairs:
-    """All pairs of rows whose best local alignment reaches ``identity`` and ``coverage`` (shares); copies have 1.0.
-
-    For large families of near-identical sequences this list is quadratic: ``families`` does not need it.
-    """
-    distinct, row = _distinct(sequences)
-    homology = Homology(distinct, alphabet, identity, coverage)
-    pairs = homology.all_pairs()
-    if pairs is None:
-        pairs = homology.candidates().pairs
-    value = homology.test(pairs)
-    found = np.concatenate([pairs[value > 0], np.repeat(np.arange(len(distinct)), 2).reshape(-1, 2)])
-    value = np.concatenate([value[value > 0], np.ones(len(distinct))])
-    members = np.split(np.argsort(row, kind="stable"), np.cumsum(np.bincount(row, minlength=len(distinct)))[:-1])
-    first, second, share = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0)]
-    for (one, two), same in zip(found, value, strict=True):
-        left, right = np.meshgrid(members[one], members[two], indexing="ij")
-        keep = left < right if one == two else np.ones(left.shape, bool)
-        first.append(np.minimum(left, right)[keep])
-        second.append(np.maximum(left, right)[keep])
-        share.append(np.full(int(keep.sum()), same))
-    one, two, same = np.concatenate(first), np.concatenate(second), np.concatenate(share)
-    order = np.lexsort((two, one))
-    return Pairs(one[order], two[order], same[order])
 
 
 def families(
@@ -199,34 +205,86 @@ def families(
     program: str = "auto",
     progress: Progress | None = None,
 ) -> Families:
-    """Families of sequences at a threshold of identity (a share of 1).
+    """Families of sequences at a threshold of identity (a share of 1). Copies are always together.
 
-    ``program``: "own" needs nothing else; "mmseqs" asks MMseqs2 for the pairs; "auto" takes MMseqs2 where it is
-    installed. Exact copies are always together. ``progress`` hears of pairs aligned.
+    Small sets are aligned pair by pair. In larger ones pairs are chosen by shared k-mers and, for proteins, by
+    MMseqs2 as well.
 
-    Raises BiograftError for a threshold outside (0, 1], an unknown program, or "mmseqs" where there is none.
+    Args:
+        coverage: share of the shorter sequence that the alignment must span.
+        program: "own" does without MMseqs2; "mmseqs" insists on it; "auto" takes it where it is installed and a set
+            is large, and goes on without it where it fails. ``Families.program`` says what was done.
+        progress: hears of thousandths of the work.
+
+    Raises:
+        BiograftError: a threshold outside (0, 1], an unknown program; "mmseqs" where it is absent, fails, or the
+            sequences are no proteins.
     """
     if program not in ("auto", "own", "mmseqs"):
         raise BiograftError(f"Unknown program for families: got '{program}', expected one of auto, own, mmseqs.")
-    distinct, row = _distinct(sequences)
+    distinct, row = _distinct(sequences, alphabet)
     homology = Homology(distinct, alphabet, identity, coverage)
     components = Components(len(distinct))
-    _own(homology, components, progress)
-    return Families(_first_appearance(components.of[row]), OWN, identity)
+    if homology.few() and program != "mmseqs":
+        _join(homology, components, homology.all_pairs(), progress)
+        done = "exact alignment of all pairs"
+    else:
+        done = _large(homology, components, program, progress)
+    return Families(_first_appearance(components.of[row]), done, identity)
 
 
-def _own(homology: Homology, components: Components, progress: Progress | None) -> None:
-    pairs = homology.all_pairs()
-    if pairs is not None:
-        _join(homology, components, Candidates(pairs, np.zeros(len(pairs), np.int64)), progress)
-        return
+def _large(homology: Homology, components: Components, program: str, progress: Progress | None) -> str:
+    """Join what two searches find; returns what was used."""
     # Variants of one protein share nearly all their k-mers: join them to the longest that shares a rare k-mer first.
-    for star in sketches(homology.sequences, homology.aligner):
-        _join(homology, components, Candidates(star, np.zeros(len(star), np.int64)), None)
-    _join(homology, components, homology.candidates(components.of), progress)
+    for star in homology.stars():
+        _join(homology, components, star, None)
+    _tell(progress, 50)
+    found = homology.candidates(components.of)
+    _tell(progress, 300)
+    more, used = _second_search(homology, components, program)
+    _tell(progress, 500)
+    new = more[~np.isin(_key(more), _key(found.pairs))]
+    both = Candidates(np.concatenate([found.pairs, new]), np.append(found.score, np.zeros(len(new), np.int64)))
+    _join(homology, components, both, progress, 500)
+    return used
 
 
-def _join(homology: Homology, components: Components, found: Candidates, progress: Progress | None) -> None:
+def _key(pairs: np.ndarray) -> np.ndarray:
+    return pairs[:, 0] << 32 | pairs[:, 1]
+
+
+def _second_search(homology: Homology, components: Components, program: str) -> tuple[np.ndarray, str]:
+    """Pairs that MMseqs2 finds, and what is to be said of how families were found."""
+    none = np.zeros((0, 2), np.int64)
+    if program == "own" or (program == "auto" and not homology.aligner.scoring.protein):
+        return none, "shared k-mers, exact alignment"
+    if not homology.aligner.scoring.protein:
+        raise BiograftError("MMseqs2 is used for proteins only: got DNA or RNA. Choose own or auto as the program.")
+    try:
+        tool = MMseqs2.find()
+        if tool is not None:
+            rows = components.spokesmen(SPOKESMEN)
+            pairs = tool.candidates(homology.sequences, rows, homology.identity)
+            return pairs, f"shared k-mers and {tool}, exact alignment"
+    except BiograftError as fault:
+        if program == "mmseqs":
+            raise
+        return none, f"shared k-mers, exact alignment, without MMseqs2: {fault}"
+    if program == "mmseqs":
+        raise BiograftError(
+            f"MMseqs2 is not there: no 'mmseqs' is on the PATH and {VARIABLE} names none. Install it, or choose own."
+        )
+    return none, "shared k-mers, exact alignment"
+
+
+def _tell(progress: Progress | None, done: int) -> None:
+    if progress is not None:
+        progress(done, WHOLE)
+
+
+def _join(
+    homology: Homology, components: Components, found: Candidates, progress: Progress | None, begun: int = 0
+) -> None:
     """Align pairs and join those that are homologous; pairs whose rows are already together are never aligned.
 
     While that pays, each round aligns only the best pair of every component (Boruvka): a family of n costs about n
@@ -236,21 +294,20 @@ def _join(homology: Homology, components: Components, found: Candidates, progres
     pairs, score, total = found.pairs[order], found.score[order], len(order)
     best_only = True
     while len(pairs):
-        keep = components.apart(pairs)
+        keep = components.apart(pairs % homology.rows)
         pairs, score = pairs[keep], score[keep]
         if not len(pairs):
             break
-        chosen = _best_of_each(components.of[pairs]) if best_only else np.arange(min(ROUND, len(pairs)))
+        rows = pairs % homology.rows
+        chosen = _best_of_each(components.of[rows]) if best_only else np.arange(min(ROUND, len(pairs)))
         joined = homology.test(pairs[chosen], score[chosen]) > 0
-        components.join(pairs[chosen][joined])
+        components.join(rows[chosen][joined])
         best_only = best_only and joined.mean() >= 0.2
         left = np.ones(len(pairs), bool)
         left[chosen] = False
         pairs, score = pairs[left], score[left]
-        if progress is not None:
-            progress(total - len(pairs), total)
-    if progress is not None:
-        progress(total, total)
+        _tell(progress, begun + (WHOLE - begun) * (total - len(pairs)) // total)
+    _tell(progress, WHOLE)
 
 
 def _best_of_each(components: np.ndarray) -> np.ndarray:

@@ -11,7 +11,8 @@ import numpy as np
 
 from biograft.data.alignment import Aligner
 from biograft.data.alphabet import Alphabet
-from biograft.data.seeds import Letters, Seeds, candidates
+from biograft.data.letters import Letters
+from biograft.data.seeds import Seeds, candidates
 from biograft.progress import Progress
 
 __all__ = ["Nearest", "nearest"]
@@ -53,7 +54,7 @@ def nearest(
     distinct = list(dict.fromkeys(references))
     best, share = _search(todo, distinct, Aligner(alphabet), coverage, progress)
     row_of = {query: row for row, query in enumerate(todo)}
-    for place in np.flatnonzero(index < 0):
+    for place in np.flatnonzero(index < 0).tolist():
         row = row_of[queries[place]]
         if best[row] >= 0:
             index[place], identity[place] = first[distinct[best[row]]], share[row]

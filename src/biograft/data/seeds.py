@@ -7,18 +7,16 @@ Four exact letters (proteins) or a spaced seed (DNA, RNA) give hundreds of milli
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from biograft.data.alignment import Aligner, workers
+from biograft.data.letters import WINDOW, Letters
 
-__all__ = ["Candidates", "Letters", "Seeds", "candidates"]
+__all__ = ["Candidates", "Index", "Seeds", "best", "candidates", "sketches"]
 
-WINDOW = 32
 BLOCK = 1 << 14
-END = 31
-NOTHING = 15
-GROUPS = ("A", "C", "D", "E", "FY", "G", "H", "ILMV", "KR", "N", "P", "Q", "S", "T", "W")
 DNA_PATTERNS = {9: "110100110111", 10: "11011000110111", 11: "111010010100110111"}
 
 
@@ -46,64 +44,6 @@ class Seeds:
 
 
 @dataclass(frozen=True)
-class Letters:
-    """Sequences end to end, with padding between them; everything that is derived from their letters."""
-
-    codes: np.ndarray
-    starts: np.ndarray
-    lengths: np.ndarray
-    owner: np.ndarray
-    upper: np.ndarray
-    kmer_codes: np.ndarray
-    runs: np.ndarray
-    size: int
-
-    @staticmethod
-    def of(sequences: Sequence[str], aligner: Aligner) -> "Letters":
-        """Codes of the score matrix, owner of each place, letters for k-mers (``NOTHING`` where they don't count)."""
-        scoring = aligner.scoring
-        text = ("\0" * WINDOW).join(["", *map(aligner.spell, sequences), ""])
-        raw = np.frombuffer(text.encode("ascii"), np.uint8)
-        lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
-        starts = WINDOW + np.cumsum(lengths + WINDOW) - lengths - WINDOW
-        owner = np.full(len(raw), -1, np.int32)
-        for_owner = np.repeat(np.arange(len(sequences), dtype=np.int32), lengths)
-        codes = _table({letter: code for code, letter in enumerate(scoring.letters)}, END)[raw]
-        owner[codes != END] = for_owner
-        core = scoring.letters[:20] if scoring.protein else "ACGT"
-        groups = GROUPS if scoring.protein else tuple("ACGT")
-        nibble = {letter: code for code, group in enumerate(groups) for letter in group}
-        kmer = _table({letter: code for code, letter in enumerate(core)}, 255)[raw]
-        upper = codes.astype(np.uint16) << 5
-        return Letters(codes, starts, lengths, owner, upper, kmer, _runs(_table(nibble, NOTHING)[raw]), len(core))
-
-    def words(self, pattern: str) -> tuple[np.ndarray, np.ndarray]:
-        """(places, k-mers): where a seed of known letters begins, and its number."""
-        places = len(self.kmer_codes) - len(pattern) + 1
-        number = np.zeros(places, np.int64)
-        known = np.ones(places, bool)
-        for offset, used in enumerate(pattern):
-            if used == "1":
-                letter = self.kmer_codes[offset : offset + places]
-                number = number * self.size + letter
-                known &= letter != 255
-            else:  # a seed must not reach over the end of its sequence
-                known &= self.codes[offset : offset + places] != END
-        found = np.flatnonzero(known)
-        return found, number[found]
-
-    def around(self, places: np.ndarray, span: int, ring: int) -> np.ndarray:
-        """Letters beside seeds of ``span`` letters in 64-bit words, four bits each: the nearest eight of either side
-        for ring 0, the next eight for ring 1."""
-        before = self.runs.take(places - 8 * (ring + 1))
-        before &= _UPPER
-        after = self.runs.take(places + (span + 8 * ring))
-        after >>= _HALF
-        before |= after
-        return before
-
-
-@dataclass(frozen=True)
 class Candidates:
     """Pairs (row of the one set, row of the other), each once, with the best ungapped score that was seen."""
 
@@ -111,30 +51,10 @@ class Candidates:
     score: np.ndarray
 
 
-def _table(codes: dict[str, int], other: int) -> np.ndarray:
-    table = np.full(256, other, np.uint8)
-    for letter, code in codes.items():
-        table[ord(letter)] = code
-    return table
-
-
 _ONES = np.uint64(0x1111111111111111)
-_UPPER = np.uint64(0xFFFFFFFF00000000)
-_HALF = np.uint64(32)
 
 
-def _runs(nibbles: np.ndarray) -> np.ndarray:
-    """For each place the 16 letters from there on in one word, the first one in the highest bits."""
-    word = nibbles.astype(np.uint64)
-    for letters in (1, 2, 4, 8):
-        later = np.full_like(word, 2**64 - 1)
-        later[:-letters] = word[letters:]
-        word <<= np.uint64(4 * letters)
-        word |= later & np.uint64(2 ** (4 * letters) - 1)
-    return word
-
-
-def _alike(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def _alike(first: np.ndarray, second: np.ndarray | np.uint64) -> np.ndarray:
     """How many of the 16 letters of two words are equal."""
     return np.uint8(16) - _marked(first ^ second)
 
@@ -224,7 +144,7 @@ def _hits(
     for start in range(0, len(order), BLOCK):
         entries = np.sort(order[start : start + BLOCK])
         entries = entries[np.argsort(-meets[entries], kind="stable")]
-        yield lambda entries=entries: block(entries)
+        yield partial(block, entries)
 
 
 def _limit(count: np.ndarray, most: int) -> int:
@@ -305,18 +225,18 @@ def candidates(
                 one, two = np.minimum(one, two), np.maximum(one, two)
             keys.append((one * width + two)[good])
             scores.append(score[good])
-        return _best(np.concatenate(keys), np.concatenate(scores))
+        return best(np.concatenate(keys), np.concatenate(scores))
 
     with ThreadPoolExecutor(workers()) as pool:
         parts = list(pool.map(run, _hits(left, right, low, high, letters, seeds)))
-    key, score = _best(
+    key, score = best(
         np.concatenate([np.zeros(0, np.int64), *(part[0] for part in parts)]),
         np.concatenate([np.zeros(0, np.int16), *(part[1] for part in parts)]),
     )
     return Candidates(np.stack([key // max(width, 1), key % max(width, 1)], axis=1), score.astype(np.int64))
 
 
-def _best(keys: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def best(keys: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Each key once, with its highest score."""
     if not len(keys):
         return keys, scores
