@@ -1,7 +1,7 @@
 """A backbone that answers a task: ``outputs = head(backbone(letters))``, one row of outputs per unit."""
 
-from collections.abc import Sequence
-from typing import Any, ClassVar, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 import torch
@@ -16,7 +16,9 @@ from biograft.hardware import Hardware
 from biograft.progress import Progress
 from biograft.tasks.task import LabelKind, Level
 
-__all__ = ["HEADS", "ConvolutionalHead", "LinearHead", "Model", "rest"]
+__all__ = ["HEADS", "ConvolutionalHead", "LinearHead", "Model", "SharedBackbone", "rest"]
+
+B = TypeVar("B", bound=Backbone)
 
 
 class LinearHead(nn.Module):
@@ -146,6 +148,31 @@ class Model(nn.Module):
             if progress:
                 progress(done, len(distinct))
         return result
+
+
+class SharedBackbone(nn.Module, Generic[B]):
+    """One backbone and the models that answer different tasks with it; the backbone of each is this very one.
+
+    Attributes:
+        backbone: learns from all of them.
+    """
+
+    def __init__(self, backbone: B, models: Mapping[str, Model]) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self._models = nn.ModuleDict(models)
+
+    @property
+    def models(self) -> dict[str, Model]:
+        """By name."""
+        return {name: model for name, model in self._models.items() if isinstance(model, Model)}
+
+    def train(self, mode: bool = True) -> Self:
+        """As usual, but what doesn't learn stays in eval mode."""
+        super().train(mode)
+        if mode:
+            rest(self)
+        return self
 
 
 def rest(module: nn.Module) -> None:

@@ -24,10 +24,10 @@ from biograft.files import file_digest, write_json
 from biograft.flows.prepare import Prepared, part_records, prepare
 from biograft.hardware import Hardware, environment
 from biograft.judgement import Judge, Judgement, by_part
-from biograft.model import LinearHead, Model
+from biograft.model import LinearHead, Model, SharedBackbone
 from biograft.progress import Clock, Stages
 from biograft.run import RunFolder
-from biograft.strategies.pretraining import CORPUS, Pretraining, SharedBackbone, masked_scores
+from biograft.strategies.pretraining import CORPUS, Pretraining, masked_scores
 from biograft.tasks.task import Task
 from biograft.trainer import Trainer, Training
 
@@ -224,7 +224,7 @@ def _examples(prepared: Prepared, part: str, encoder: Encoder, letters: int | No
     return Examples(rows, targets, known & units.counted, units.lengths, families)
 
 
-def _model(recipe: PretrainRecipe, alphabet: Alphabet, tables: Mapping[str, Prepared]) -> SharedBackbone:
+def _model(recipe: PretrainRecipe, alphabet: Alphabet, tables: Mapping[str, Prepared]) -> SharedBackbone[Encoder]:
     letters = ESM2_VOCABULARY if alphabet.name == "protein" else (*SPECIAL, *alphabet.letters, "<mask>")
     shape = EncoderConfiguration(recipe.layers, recipe.width, recipe.heads, vocabulary=letters)
     encoder = Encoder(alphabet, shape)
@@ -241,7 +241,7 @@ def _masked(recipe: PretrainRecipe, corpus: Corpus, encoder: Encoder, seed: int)
 
 
 def _trainer(
-    model: SharedBackbone,
+    model: SharedBackbone[Encoder],
     recipe: PretrainRecipe,
     corpus: Corpus,
     tables: Mapping[str, Prepared],
@@ -268,7 +268,7 @@ def _trainer(
 
 def _judge(
     recipe: PretrainRecipe,
-    model: SharedBackbone,
+    model: SharedBackbone[Encoder],
     valid: Corpus,
     tables: Mapping[str, Prepared],
     hardware: Hardware,
@@ -282,7 +282,7 @@ def _judge(
     }
 
     @torch.inference_mode()
-    def judge(model: SharedBackbone) -> Judgement:
+    def judge(model: SharedBackbone[Encoder]) -> Judgement:
         model.eval()
         loss, right, asked = 0.0, 0, 0
         for batch in batches:
@@ -293,7 +293,7 @@ def _judge(
             asked += len(tokens)
         also = {"accuracy": right / asked}
         for name, by in judges.items():
-            judged = by(model.sources[name])
+            judged = by(model.models[name])
             also[f"{name}: {judged.metric}"] = judged.value
         return Judgement("perplexity", math.exp(loss / asked), loss / asked, greater_is_better=False, also=also)
 
@@ -305,7 +305,7 @@ def _report(
     records: Records,
     parts: HeldOut,
     tables: Mapping[str, Prepared],
-    model: SharedBackbone,
+    model: SharedBackbone[Encoder],
     final: Judgement,
     seconds: Mapping[str, float],
 ) -> dict[str, Any]:

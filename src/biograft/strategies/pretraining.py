@@ -7,46 +7,20 @@ tasks and not their units.
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Self
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from biograft.backbones.encoder import Encoder
 from biograft.data.examples import Batch
-from biograft.model import Model, rest
+from biograft.model import SharedBackbone
 from biograft.strategies.objective import Term, supervised
 from biograft.strategies.strategy import Group, Phase
 from biograft.tasks.task import LabelKind
 
-__all__ = ["CORPUS", "Pretraining", "SharedBackbone", "masked_scores", "worth"]
+__all__ = ["CORPUS", "Pretraining", "masked_scores", "worth"]
 
 CORPUS = "corpus"  # name of the stream of unlabelled sequences; sources have names of their own
-
-
-class SharedBackbone(nn.Module):
-    """One encoder and the models that answer source tasks with it; the backbone of each is this very one.
-
-    Attributes:
-        backbone: learns from all of them.
-    """
-
-    def __init__(self, backbone: Encoder, sources: Mapping[str, Model]) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self._sources = nn.ModuleDict(sources)
-
-    @property
-    def sources(self) -> dict[str, Model]:
-        """Models by name."""
-        return {name: model for name, model in self._sources.items() if isinstance(model, Model)}
-
-    def train(self, mode: bool = True) -> Self:
-        """As usual, but what doesn't learn stays in eval mode."""
-        super().train(mode)
-        if mode:
-            rest(self)
-        return self
 
 
 def worth(kind: LabelKind) -> float:
@@ -60,12 +34,12 @@ def masked_scores(backbone: Encoder, batch: Batch) -> tuple[Tensor, Tensor]:
     return backbone.logits(vectors).float(), backbone.token_ids(batch.targets[batch.counted])
 
 
-def _masked_loss(model: SharedBackbone, batch: Batch) -> Tensor:
+def _masked_loss(model: SharedBackbone[Encoder], batch: Batch) -> Tensor:
     return F.cross_entropy(*masked_scores(model.backbone, batch))
 
 
-def _source_loss(name: str) -> Callable[[SharedBackbone, Batch], Tensor]:
-    return lambda model, batch: supervised(model.sources[name], batch)
+def _source_loss(name: str) -> Callable[[SharedBackbone[Encoder], Batch], Tensor]:
+    return lambda model, batch: supervised(model.models[name], batch)
 
 
 @dataclass(frozen=True)
@@ -85,7 +59,7 @@ class Pretraining:
     weight_decay: float = 0.05
     weights: Mapping[str, float] = field(default_factory=dict)
 
-    def phases(self, model: SharedBackbone) -> list[Phase]:
+    def phases(self, model: SharedBackbone[Encoder]) -> list[Phase]:
         """One phase: everything moves, under all losses at once."""
         matrices = [p for p in model.backbone.layers.parameters() if p.ndim == 2]
         chosen = {id(parameter) for parameter in matrices}
@@ -96,6 +70,6 @@ class Pretraining:
         )
         letters = model.backbone.alphabet.core
         terms = [Term("masked", _masked_loss, CORPUS, 1 / math.log(letters))]
-        for name, source in model.sources.items():
+        for name, source in model.models.items():
             terms.append(Term(name, _source_loss(name), name, self.weights[name] / worth(source.kind)))
         return [Phase(groups, terms=tuple(terms))]
