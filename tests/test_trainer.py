@@ -315,6 +315,16 @@ def test_steps_follow_the_target(tmp_path: Path) -> None:
     assert trainer(tmp_path, training=Training(epochs=2.5, min_steps=500)).steps == 500
 
 
+@pytest.mark.parametrize(("per_epoch", "steps"), [(10, 300), (100, 1500), (545, 3300), (5000, 5000)])
+def test_large_sets_are_passed_less_often_but_once_at_least(per_epoch: int, steps: int) -> None:
+    class Target(ExampleStream):
+        per_epoch = property(lambda _: per_epoch)  # type: ignore[assignment]
+
+    target = Target(examples(0), 100, 1)
+    assert Training().count(target) == steps
+    assert Training(epochs=7).count(target) == max(300, 7 * per_epoch)
+
+
 # What moves
 
 

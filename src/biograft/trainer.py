@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from biograft import gradients
 from biograft.data.examples import Stream
 from biograft.errors import BiograftError
 from biograft.hardware import Hardware
@@ -29,6 +30,8 @@ from biograft.strategies.strategy import Phase
 __all__ = ["Outcome", "Standing", "Trainer", "Training"]
 
 SCHEDULES = ("cosine", "wsd")
+USUAL_EPOCHS = 15
+MOST_STEPS = 3300
 SAVING_SHARE = 0.05  # saving takes no more than this of the time, however large the model
 
 
@@ -37,10 +40,11 @@ class Training:
     """How long and how the loop learns; the rates belong to the strategy.
 
     Attributes:
-        epochs: passes over the target's training part.
+        epochs: passes over the target's training part; None: ``USUAL_EPOCHS``, fewer (but never less than one) where
+            these take more than ``MOST_STEPS`` steps.
         min_steps: at least so many steps, so that small sets are not under-trained.
         steps: exactly so many, whatever ``epochs`` and ``min_steps`` ask for; needed where no stream is the target.
-        batch_letters: letters per batch; None: a twentieth of the training part, between 1,024 and 8,192.
+        batch_letters: letters per batch; None: a twentieth of the training part, between 1,024 and 4,096.
         schedule: of the rate in each phase: ``cosine`` falls to a twentieth; ``wsd`` stays, then falls linearly over
             the last fifth (arXiv:2404.06395).
         warm_up: share of a phase in which the rate rises first.
@@ -50,7 +54,7 @@ class Training:
         save_seconds: between saved states.
     """
 
-    epochs: float = 15.0
+    epochs: float | None = None
     min_steps: int = 300
     steps: int | None = None
     batch_letters: int | None = None
@@ -69,7 +73,7 @@ class Training:
 
     def budget(self, letters: int) -> int:
         """Letters per batch for a training part of so many letters."""
-        return self.batch_letters or int(np.clip(letters // 20, 1024, 8192))
+        return self.batch_letters or int(np.clip(letters // 20, 1024, 4096))
 
     def count(self, target: Stream | None) -> int:
         """Number of steps."""
@@ -77,7 +81,8 @@ class Training:
             return self.steps
         if target is None:
             raise ValueError("Without a stream named target the number of steps must be given: got steps=None.")
-        return max(self.min_steps, math.ceil(self.epochs * target.per_epoch))
+        usual = min(USUAL_EPOCHS * target.per_epoch, max(MOST_STEPS, target.per_epoch))
+        return max(self.min_steps, usual if self.epochs is None else math.ceil(self.epochs * target.per_epoch))
 
     def interval(self, steps: int, target: Stream | None) -> int:
         """Steps between validations."""
@@ -230,12 +235,18 @@ class Trainer:
         self.model.train()
         optimisers.clear()
         losses: dict[str, Tensor] = {}
+        agreement: dict[str, float] = {}
+        parts: list[list[Tensor | None]] = []
         for term in phase.terms:
             batch = self.streams[term.stream].batch(step).to(self.hardware.device)
             with self.hardware.products():
                 loss = term.loss(self.model, batch)
             (loss * term.weight_at(step / self.steps)).backward()
             losses[term.name] = loss.detach()
+            if phase.meeting != "sum" and len(phase.terms) == 2:
+                parts.append(gradients.taken(optimisers.parameters))
+        if parts:
+            agreement["cosine"] = _meet(optimisers.parameters, *parts, project=phase.meeting == "project")
         norm = torch.nn.utils.clip_grad_norm_(optimisers.parameters, self.training.clip)
         if not bool(norm.isfinite()):
             self._refuse(losses)
@@ -243,7 +254,7 @@ class Trainer:
         self._standing.step = step + 1
         if self._standing.step % 10 == 0 or self._standing.step == 1:
             shown = {name: float(loss) for name, loss in losses.items()}
-            self.folder.log(step=self._standing.step, loss=shown, rate=factor)
+            self.folder.log(step=self._standing.step, loss=shown, rate=factor, **agreement)
 
     def _refuse(self, losses: Mapping[str, Tensor]) -> None:
         """Weights that are not finite never reach the disk: the last good state stays."""
@@ -321,6 +332,18 @@ class Trainer:
         standing = self._standing
         step = standing.best_step if self._best else standing.step
         return Outcome(standing.metric, standing.best_value, step, standing.step)
+
+
+def _meet(
+    parameters: Sequence[nn.Parameter], first: list[Tensor | None], second: list[Tensor | None], *, project: bool
+) -> float:
+    """Give the parameters the sum of two gradients; returns their cosine."""
+    found = gradients.cosine(first, second)
+    if project:
+        second = gradients.harmless(second, first)
+    for parameter, gradient in zip(parameters, gradients.summed(first, second), strict=True):
+        parameter.grad = gradient
+    return found
 
 
 @contextmanager
