@@ -55,9 +55,11 @@ class Verdict:
             }
         )
 
-    def sentence(self) -> str:
-        """One honest English sentence."""
+    def sentence(self, transfer: bool = True) -> str:
+        """One honest English sentence; without ``transfer``, it speaks of the model and not of what was carried."""
         found, unknown = self.difference, "It cannot be told whether transfer helped"
+        if not transfer:
+            unknown = "It cannot be told whether the model is better"
         if not isfinite(found.low):
             return f"{unknown} against {self.against}: {found.note}."
         if found.low == found.high == 0:
@@ -68,7 +70,10 @@ class Verdict:
             f"{found.families} families resampled{'; ' if found.note else ''}{found.note})"
         )
         if self.answer != "cannot tell":
-            return f"Transfer {self.answer}: {size}."
+            told = f"Transfer {self.answer}"
+            if not transfer:
+                told = f"The model is {'better' if self.answer == 'helped' else 'worse'}"
+            return f"{told}: {size}."
         if found.families < FEWEST_FAMILIES:
             return f"{unknown}: {size}; so few families may lean one way by luck."
         return (

@@ -54,6 +54,11 @@ class Examination:
         """``(units that count,)`` codes or values."""
         return self.kind.truth(self.targets)
 
+    @property
+    def unseen(self) -> int:
+        """Units of a class that training never had: no answer can be right."""
+        return int((self.targets == -1).sum()) if self.kind.name == "classification" else 0
+
     def measure(self, outputs: np.ndarray, names: tuple[str, ...] | None = None) -> dict[str, Interval]:
         """Metrics of the kind (or those named) over the whole part, each with its interval."""
         chosen = [METRICS[name] for name in names or self.kind.metrics]
@@ -101,7 +106,8 @@ class Examination:
             counts = confusion(self.truth, predicted, len(names))
             shown = names if len(counts) == len(names) else (*names, "not in training")
             return Figures(confusion=counts, classes=shown, loss=history, nearest=near)
-        return Figures(scatter=(self.truth, predicted.values), loss=history, nearest=near)
+        points = None if predicted.values is None else (self.truth, predicted.values)
+        return Figures(scatter=points, loss=history, nearest=near)
 
 
 def examine(
@@ -113,11 +119,11 @@ def examine(
         families = find_families(records.sequences, records.alphabet, identity).labels
     targets, known = kind.encode(units.values)
     counted = known & units.counted
-    note = ""
-    if len(np.unique(families)) < FEWEST_FAMILIES:
+    note, found = "", len(np.unique(families))
+    if found < FEWEST_FAMILIES:
         note = (
-            f"The part holds {len(np.unique(families))} family or families: records are resampled instead, "
-            "so that intervals speak of further variants of these proteins, not of new families."
+            f"The test part holds {found} {'family' if found == 1 else 'families'}: records are resampled instead, "
+            "so that intervals speak of further relatives of these records, not of new families."
         )
         families = np.arange(len(records))
     groups = np.repeat(families, units.lengths)[counted]

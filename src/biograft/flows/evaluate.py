@@ -1,6 +1,5 @@
 """A saved model on new labelled data: predictions, metrics with intervals, and what the data share with training."""
 
-import datetime
 import time
 from pathlib import Path
 from typing import Any
@@ -8,16 +7,19 @@ from typing import Any
 import numpy as np
 
 from biograft.bundle import Bundle, load
+from biograft.data.clusters import families as find_families
 from biograft.data.readers import read, write_table
 from biograft.data.records import Records
 from biograft.errors import BiograftError
+from biograft.evaluation.predictions import Predictions
 from biograft.evaluation.report import render
 from biograft.files import write_json, write_text
-from biograft.flows.assess import examine
+from biograft.flows.assess import Examination, examine
 from biograft.flows.prepare import check_numbers
-from biograft.flows.report import intervals, leaks
+from biograft.flows.report import described, doubts, intervals, leaks, named
 from biograft.hardware import Hardware, environment
 from biograft.progress import Progress
+from biograft.tasks.task import Units
 
 __all__ = ["evaluate"]
 
@@ -44,6 +46,9 @@ def evaluate(
         out: folder for ``report.json``, ``report.html`` and ``predictions.tsv``; None writes nothing.
         identity: from which on records are of one family, resampled together.
 
+    Returns:
+        The content of ``report.json``: as that of a fit, without baselines and verdict.
+
     Raises:
         BiograftError: the table lacks the label, holds none, or can't be read by the model.
     """
@@ -53,57 +58,62 @@ def evaluate(
         table = read(table, alphabet=bundle.model.backbone.alphabet.name)
     bundle.check(table)
     name = label or bundle.label
-    units = bundle.model.level.read(table, name, masks)
-    if bundle.model.kind.name == "regression":
-        check_numbers(table, units, name)
-    known = bundle.model.kind.given(units.values) & units.counted
-    labelled = np.flatnonzero(np.bincount(units.owner[known], minlength=len(table)) > 0)
-    if len(labelled) == 0:
-        raise BiograftError(
-            f"Column '{name}' holds no label to compare with: all values are empty or masked out. Check it."
-        )
-    records, units = table.take(labelled), units.take(labelled)
-    encode = bundle.model.backbone.encode
+    records, units = _labelled(bundle, table, name, masks)
+    encode, kind = bundle.model.backbone.encode, bundle.model.kind
     outputs = bundle.model.outputs([encode(s) for s in records.sequences], hardware, progress=progress)
-    part = examine(records, units, bundle.model.kind, bundle.model.level, identity, seed)
     predictions = bundle.answer(records, outputs)
-    kind = bundle.model.kind
-    report = {
-        "biograft": environment()["biograft"],
-        "title": f"{name}: saved model on {Path(records.source).name or 'records in memory'}",
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "task": {
-            "label": name,
-            "level": bundle.model.level.name,
-            "label_kind": kind.name,
-            "classes": list(getattr(kind, "classes", ())) or None,
-            "metrics": list(kind.metrics),
-            "masks": list(masks),
-        },
+    found = find_families(records.sequences, records.alphabet, identity)
+    part = examine(records, units, kind, bundle.model.level, identity, seed, found.labels)
+    measured = part.measure(outputs)
+    report = described(f"{name}: saved model on {named(records)}", name, bundle.model.level, kind, list(masks))
+    report |= {
         "data": {
-            "source": Path(records.source).name or "records in memory",
-            "alphabet": records.alphabet.name,
-            "n_records": len(table),
-            "n_test": len(records),
-            "n_unlabelled": len(table) - len(records),
-            "n_units_test": len(units.values),
-            "n_units_counted_test": int(part.counted.sum()),
-            "unseen_in_training": int((part.targets == -1).sum()) if kind.name == "classification" else 0,
-            "changes": dict(table.changes),
-            "leaks": leaks(predictions.identity),
-            "notes": [part.note] if part.note else [],
+            **_counts(table, part, units, predictions),
+            "families": len(np.unique(found.labels)),
+            "family_program": found.program,
+            "identity": identity,
+            "notes": [note for note in (part.note, *doubts(measured)) if note],
         },
-        "model": {"backbone": bundle.model.backbone.name, "made_by": bundle.card.get("recipe", {})},
-        "metrics": {"test": intervals(part.measure(outputs))},
+        "model": {"backbone": bundle.model.backbone.name},
+        "recipe": bundle.card.get("recipe", {}),
+        "metrics": {"test": intervals(measured)},
         "per_class": part.classes(outputs),
         "baselines": {},
         "environment": environment(),
+        "seconds": {"total": round(time.monotonic() - began, 2)},
     }
-    report["seconds"] = {"total": round(time.monotonic() - began, 2)}
     if out is not None:
         folder = Path(out)
-        folder.mkdir(parents=True, exist_ok=True)
         write_table(folder / "predictions.tsv", predictions.table(records.column(name)))
         write_text(folder / "report.html", render(report, part.figures(outputs, {}, predictions.identity)))
         write_json(folder / "report.json", report)
     return report
+
+
+def _labelled(bundle: Bundle, table: Records, name: str, masks: tuple[str, ...]) -> tuple[Records, Units]:
+    """The records that have a label to compare with."""
+    units, kind = bundle.model.level.read(table, name, masks), bundle.model.kind
+    if kind.name == "regression":
+        check_numbers(table, units, name)
+    known = kind.given(units.values) & units.counted
+    rows = np.flatnonzero(np.bincount(units.owner[known], minlength=len(table)) > 0)
+    if len(rows) == 0:
+        raise BiograftError(
+            f"Column '{name}' holds no label to compare with: all values are empty or masked out. Check it."
+        )
+    return table.take(rows), units.take(rows)
+
+
+def _counts(table: Records, part: Examination, units: Units, predictions: Predictions) -> dict[str, Any]:
+    return {
+        "source": named(table),
+        "alphabet": table.alphabet.name,
+        "n_records": len(table),
+        "n_test": len(part.records),
+        "n_unlabelled": len(table) - len(part.records),
+        "n_units_test": len(units.values),
+        "n_units_counted_test": int(part.counted.sum()),
+        "unseen_in_training": part.unseen,
+        "changes": dict(table.changes),
+        "leaks": leaks(predictions.identity),
+    }

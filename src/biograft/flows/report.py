@@ -1,7 +1,6 @@
 """From answers and truths to the report: its numbers as one JSON-able mapping, and the page that shows them."""
 
 import datetime
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,17 +9,20 @@ from typing import Any
 import numpy as np
 
 from biograft.bundle import Bundle
-from biograft.evaluation.intervals import Interval
+from biograft.data.records import Records
+from biograft.evaluation.intervals import Interval, finite
 from biograft.evaluation.predictions import Predictions
 from biograft.evaluation.report import render
 from biograft.flows.assess import Examination
 from biograft.flows.prepare import Prepared
 from biograft.hardware import Hardware, environment
+from biograft.tasks.task import LabelKind, Level
 from biograft.trainer import Outcome
 
-__all__ = ["Story", "intervals", "leaks", "write_report"]
+__all__ = ["Story", "best_baseline", "described", "doubts", "intervals", "leaks", "named", "write_report"]
 
 THRESHOLDS = (0.3, 0.4, 0.5, 0.7, 0.95)
+MOST_UNDEFINED = 0.05  # share of the draws in which a metric may be undefined without a word
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,12 +55,17 @@ class Story:
 def intervals(measured: Mapping[str, Interval]) -> dict[str, dict[str, float | None]]:
     """Value, low and high of each metric; None where a number is undefined."""
     return {
-        name: {
-            side: number if math.isfinite(number) else None
-            for side, number in (("value", found.value), ("low", found.low), ("high", found.high))
-        }
-        for name, found in measured.items()
+        name: finite({"value": found.value, "low": found.low, "high": found.high}) for name, found in measured.items()
     }
+
+
+def doubts(measured: Mapping[str, Interval]) -> list[str]:
+    """Which metrics have no interval, or one to read with care, and why; in one sentence per reason."""
+    reasons: dict[str, list[str]] = {}
+    for name, found in measured.items():
+        if found.draws == 0 or found.valid_draws < (1 - MOST_UNDEFINED) * found.draws:
+            reasons.setdefault(found.note, []).append(name)
+    return [f"{', '.join(names)}: {reason}." for reason, names in reasons.items()]
 
 
 def leaks(identity: np.ndarray) -> dict[str, Any]:
@@ -67,6 +74,28 @@ def leaks(identity: np.ndarray) -> dict[str, Any]:
         "exact_copies": int((identity >= 1.0).sum()),
         "near_identical": int(((identity >= 0.95) & (identity < 1.0)).sum()),
         "shares": {f"{threshold:g}": float((identity >= threshold).mean()) for threshold in THRESHOLDS},
+    }
+
+
+def named(records: Records) -> str:
+    """The file that records come from, without its folder."""
+    return Path(records.source).name or "records in memory"
+
+
+def described(title: str, label: str, level: Level, kind: LabelKind, masks: list[str]) -> dict[str, Any]:
+    """What every report begins with: title, time, task."""
+    return {
+        "biograft": environment()["biograft"],
+        "title": title,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "task": {
+            "label": label,
+            "level": level.name,
+            "label_kind": kind.name,
+            "classes": list(getattr(kind, "classes", ())) or None,
+            "metrics": list(kind.metrics),
+            "masks": masks,
+        },
     }
 
 
@@ -87,57 +116,52 @@ def write_report(
     seconds: Mapping[str, float],
 ) -> tuple[dict[str, Any], str]:
     """The content of ``report.json`` and of ``report.html``."""
-    test, kind = story.parts["test"], story.prepared.kind
+    prepared, test, backbone = story.prepared, story.parts["test"], story.bundle.model.backbone
     rival = best_baseline(story)
     found = test.against(story.outputs["test"], story.baselines[rival]["test"], rival)
-    notes = [note for note in (*story.prepared.notes, *story.notes, test.note) if note]
-    report: dict[str, Any] = {
-        "biograft": environment()["biograft"],
-        "title": f"{story.bundle.label}: {story.bundle.model.backbone.name}, {story.strategy}",
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "task": {
-            "label": story.bundle.label,
-            "level": story.prepared.level.name,
-            "label_kind": kind.name,
-            "classes": list(getattr(kind, "classes", ())) or None,
-            "metrics": list(kind.metrics),
-            "masks": list(recipe.get("mask", ())),
-        },
+    measured = {name: part.measure(story.outputs[name]) for name, part in story.parts.items()}
+    notes = [note for note in (*prepared.notes, *story.notes, test.note, *doubts(measured["test"])) if note]
+    report = described(
+        f"{story.bundle.label}: {backbone.name}, {story.strategy}",
+        story.bundle.label,
+        prepared.level,
+        prepared.kind,
+        list(recipe.get("mask", ())),
+    )
+    report |= {
         "data": _data(story, recipe, notes),
         "model": _model(story, hardware, recipe),
-        "metrics": {name: intervals(part.measure(story.outputs[name])) for name, part in story.parts.items()},
+        "metrics": {name: intervals(values) for name, values in measured.items()},
         "per_class": test.classes(story.outputs["test"]),
         "baselines": {name: intervals(test.measure(outputs["test"])) for name, outputs in story.baselines.items()},
-        "verdict": {**found.as_dict(), "sentence": found.sentence()},
+        "verdict": {**found.as_dict(), "sentence": found.sentence(backbone.pretrained)},
         "environment": environment(),
         "recipe": {key: value for key, value in recipe.items() if value is not None},
+        "seconds": {**seconds, "total": round(sum(seconds.values()), 2)},
     }
-    report["seconds"] = {**seconds, "total": round(sum(seconds.values()), 2)}
     figures = test.figures(story.outputs["test"], _curves(history), story.predictions.identity)
     return report, render(report, figures)
 
 
 def _data(story: Story, recipe: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
-    prepared = story.prepared
+    prepared, test = story.prepared, story.parts["test"]
     parts = {name: prepared.part(name) for name in ("train", "valid", "test")}
-    sizes = {f"n_{name}": len(records) for name, (records, _, _) in parts.items()}
-    units = {f"n_units_{name}": len(units.values) for name, (_, units, _) in parts.items()}
-    test = story.parts["test"]
     return {
-        "source": Path(prepared.records.source).name or "records in memory",
+        "source": named(prepared.records),
         "alphabet": prepared.records.alphabet.name,
         "n_records": len(prepared.records) + prepared.counts["unlabelled"],
-        **sizes,
-        **units,
+        **{f"n_{name}": len(records) for name, (records, _, _) in parts.items()},
+        **{f"n_units_{name}": len(units.values) for name, (_, units, _) in parts.items()},
         "n_units_counted_test": int(test.counted.sum()),
         **{f"n_{name}": count for name, count in prepared.counts.items()},
         "families": len(np.unique(prepared.split.families)),
+        **{f"families_{name}": len(np.unique(families)) for name, (_, _, families) in parts.items()},
         "family_program": prepared.split.program,
         "identity": recipe["identity"],
         "split": prepared.split.how,
         "changes": dict(prepared.records.changes),
         "leaks": leaks(story.predictions.identity),
-        "unseen_in_training": int((test.targets == -1).sum()) if prepared.kind.name == "classification" else 0,
+        "unseen_in_training": test.unseen,
         "notes": notes,
     }
 
@@ -155,6 +179,7 @@ def _model(story: Story, hardware: Hardware, recipe: Mapping[str, Any]) -> dict[
     return {
         "backbone": model.backbone.name,
         "strategy": story.strategy,
+        "transfer": model.backbone.pretrained,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "head": getattr(model.head, "name", ""),
         "precision": hardware.precision,
@@ -165,7 +190,8 @@ def _model(story: Story, hardware: Hardware, recipe: Mapping[str, Any]) -> dict[
 
 
 def _curves(history: list[dict[str, Any]]) -> dict[str, list[tuple[float, float]]]:
-    """Losses by step, for the page."""
+    """Losses by step, for the page; a loss that was not finite has no point."""
     train = [(entry["step"], sum(entry["loss"].values())) for entry in history if "loss" in entry]
     valid = [(entry["step"], entry["valid"]["loss"]) for entry in history if "valid" in entry]
-    return {name: points for name, points in (("training", train), ("validation", valid)) if points}
+    curves = {"training": train, "validation": [point for point in valid if point[1] is not None]}
+    return {name: points for name, points in curves.items() if points}
