@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from torch import nn
@@ -50,11 +50,18 @@ class Group:
 
 @dataclass(frozen=True, eq=False)
 class Phase:
-    """Which parameters move, at what rate, for what share of the steps, under which terms."""
+    """Which parameters move, at what rate, for what share of the steps, under which terms.
+
+    Attributes:
+        meeting: what happens where the gradients of two terms meet: ``sum`` (of any number of terms), ``compare``
+            (the sum, and their cosine is logged), ``project`` (also, the part of the second against the first is
+            taken out).
+    """
 
     groups: tuple[Group, ...]
     share: float = 1.0
     terms: tuple[Term, ...] = (Term("target", supervised),)
+    meeting: Literal["sum", "compare", "project"] = "sum"
 
 
 class Strategy(ABC):
