@@ -9,6 +9,7 @@ from pathlib import Path
 from biograft.data.generated import World
 from biograft.data.readers import read, write_table
 from biograft.data.records import Records
+from biograft.errors import BiograftError
 from biograft.evaluation.verdict import Verdict
 from biograft.flows.assess import examine
 from biograft.flows.fit import Result, fit
@@ -47,7 +48,7 @@ def demo(
 ) -> list[str]:
     """Make the tables, carry out six runs in ``out``, compare; returns what there is to say, line by line.
 
-    What is there already is read or continued. Raises BiograftError if ``out`` holds runs with other choices.
+    What is there already is read or continued. Raises BiograftError if ``out`` holds runs or tables of other choices.
     """
     sizes = sizes or Sizes()
     out = Path(out)
@@ -83,7 +84,10 @@ def demo(
 
 
 def tables(out: Path | str, *, seed: int = 0, sizes: Sizes | None = None) -> dict[str, Path]:
-    """Write the tables into ``out/tables`` and say where; the same seed writes the same letters."""
+    """Write the tables into ``out/tables`` and say where; the same seed writes the same letters.
+
+    Raises BiograftError if other ones are there.
+    """
     sizes, world = sizes or Sizes(), World(seed=seed)
     records = {
         "source": world.source(sizes.source, seed),
@@ -92,6 +96,9 @@ def tables(out: Path | str, *, seed: int = 0, sizes: Sizes | None = None) -> dic
         "new": world.target(0, sizes.new, seed + 1),
     }
     paths = {name: Path(out) / "tables" / f"{name}.tsv" for name in records}
+    for name, path in paths.items():
+        if path.exists() and read(path, alphabet="protein").sequences != records[name].sequences:
+            raise BiograftError(f"'{path}' is there with other contents: got seed {seed}. Choose another --out.")
     for name, path in paths.items():
         made = records[name]
         hidden = ("family", "set") if name == "new" else ("family",)
