@@ -18,7 +18,7 @@ from biograft.data.alphabet import Alphabet
 from biograft.data.traceback import path
 from biograft.progress import Progress
 
-__all__ = ["Aligner", "Identities", "align", "aligned_positions", "workers"]
+__all__ = ["Aligner", "Identities", "Scoring", "align", "aligned_positions", "workers"]
 
 
 # pyopal keeps the whole traceback: about 12 bytes per cell. Larger pairs take the slower way in linear space.
@@ -53,7 +53,7 @@ class Scoring:
 
     matrix: ScoringMatrix
     letters: str
-    replace: dict[int, str]
+    replace: dict[int, int]
     gap_open: int
     gap_extend: int
     decay: float
