@@ -54,15 +54,15 @@ CLASSES = ["a", "b"] * 20
 VALUES = [f"{50 + row * 7 % 13}.{row % 10}" for row in range(40)]
 GOOD = rows(CLASSES)
 SETS = ["train"] * 24 + ["valid"] * 8 + ["test"] * 8
-MASK = "10" * 20
+MASK = "10" * 6
 
 
 def states(number: int) -> str:
-    """Labels of residues for :func:`strand`."""
-    return strand(number + 100, letters="HEC")
+    """Labels of twelve residues."""
+    return strand(number + 100, 12, "HEC")
 
 
-RESIDUES = "id\tsequence\ty\tm\n" + "".join(f"p{row}\t{strand(row)}\t{states(row)}\t{MASK}\n" for row in range(40))
+RESIDUES = "id\tsequence\ty\tm\n" + "".join(f"p{row}\t{strand(row, 12)}\t{states(row)}\t{MASK}\n" for row in range(20))
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,8 @@ REFUSED = [
     # columns and ids
     wrong("label column missing", "fit t.tsv --label Y", "no column 'Y' in t.tsv", "Did you mean 'y'?"),
     wrong("no label named", "fit t.tsv", "Which column holds the labels?", "--label COL"),
+    wrong("label and sequence alike", "fit t.tsv --label sequence", "--label and --sequence name the same column"),
+    wrong("label and id alike", "fit t.tsv --label id", "--label and --id name the same column"),
     wrong("sequence column missing", "fit t.tsv --label y --sequence seq", "no column 'seq'", "--sequence COL"),
     wrong("id column missing", "fit t.tsv --label y --id acc", "no column 'acc'", "--id COL"),
     wrong("split column missing", "fit t.tsv --label y --split column:fold", "no column 'fold'"),
@@ -159,13 +161,13 @@ REFUSED = [
     fit("several labels", rows(["a;b", "b"] * 20), "several labels per unit, separated by ';'", "'a;b'"),
     # residues
     fit("residue labels too short", RESIDUES.replace(f"\t{MASK}\n", "\n").replace("\tm\n", "\n")
-        + f"q\t{strand(1)}\tHHH\n", "Residue labels don't fit the sequence: got 3 in column 'y', expected 40",
-        "line 42, id 'q'", options="--backbone onehot"),
+        + "q\tMKVL\tHHH\n", "Residue labels don't fit the sequence: got 3 in column 'y', expected 4 ",
+        "line 22, id 'q'", options="--backbone onehot"),
     fit("residue numbers too many", "id\tsequence\ty\na\tMKV\t1 2 3 4\n", "got 4 in column 'y'",
         "expected 3 (t.tsv, line 2", options="--level residue"),
     fit("mask of other letters", RESIDUES.replace("1010\n", "10x0\n", 1), "A mask is written with 0 and 1: got 'x'",
         "column 'm' (t.tsv, line 2, id 'p0')", options="--mask m --backbone onehot"),
-    fit("mask hides all", RESIDUES.replace(MASK, "00" * 20), "values are empty or masked out", "--mask",
+    fit("mask hides all", RESIDUES.replace(MASK, "00" * 6), "values are empty or masked out", "--mask",
         options="--mask m --backbone onehot"),
     fit("mask of sequences", GOOD, "A mask says which residues count", "--level residue",
         options="--mask y --level sequence"),
@@ -185,6 +187,8 @@ REFUSED = [
     fit("identity of zero", GOOD, "--identity is a share: got 0", options="--identity 0"),
     fit("train limit of one", GOOD, "--train-limit is a number of records: got 1, expected 2",
         options="--train-limit 1"),
+    fit("train limit that leaves one class", rows([*["a"] * 39, "b"]), "1 class in the training part", "('a')",
+        "raise --train-limit: it left 2 training records", options="--train-limit 2"),
     fit("epochs of zero", GOOD, "--epochs is a number of passes: got 0", options="--epochs 0"),
     fit("seed below zero", GOOD, "--seed is a whole number: got -1, expected 0 or more", options="--seed -1"),
     fit("seed of text", GOOD, "--seed", "integer", options="--seed one"),
@@ -242,6 +246,7 @@ REFUSED = [
     wrong("another alphabet by name", "predict {dna} t.tsv --alphabet protein", "The model reads dna: got protein"),
     wrong("other lengths for positions", "predict {places} t.tsv", "position by position: got lengths", "expected 12"),
     wrong("values have no probabilities", "predict {value} t.tsv --probabilities p.npz", "predicts values of 'y'"),
+    wrong("probabilities nowhere", "predict {class} t.tsv --probabilities no/p.npz", "there is no folder 'no'"),
     wrong("no such format", "predict {class} t.tsv --format json", "--format: got 'json'", "tsv, csv or parquet"),
     wrong("Parquet on a screen", "predict {class} t.tsv --format parquet", "Name one with --out"),
     wrong("truth without label", "evaluate {class} t.tsv", "holds no label to compare with", t_tsv=rows([""] * 40)),
@@ -292,7 +297,7 @@ HANDLED = [
     handled("xz", lzma.compress(GOOD.encode()), {"data.n_records": 40}, file="t.tsv.xz"),
     handled("ids of numbers and spaces", rows(CLASSES, row3=f"007\t{strand(3)}\ta", row4=f"my protein\t{strand(4)}\tb"),
             {"data.n_records": 40}),
-    handled("gaps with residue labels", RESIDUES.replace(f"{strand(3)}\t", f"--{strand(3)}\t").replace(
+    handled("gaps with residue labels", RESIDUES.replace(f"{strand(3, 12)}\t", f"--{strand(3, 12)}\t").replace(
             f"{states(3)}\t{MASK}", f"CC{states(3)}\t00{MASK}"),
             {"data.changes": {"gaps removed": 1}, "task.level": "residue", "task.label_kind": "classification"},
             "--backbone onehot --strategy frozen --mask m"),

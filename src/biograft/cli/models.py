@@ -143,6 +143,10 @@ def predict(
             f"The model predicts values of '{bundle.label}', not classes: --probabilities has nothing to hold. "
             "Leave it out."
         )
+    if probabilities is not None and not probabilities.parent.is_dir():
+        raise BiograftError(
+            f"'{probabilities}' cannot be written: there is no folder '{probabilities.parent}'. Make it."
+        )
     records = read_for(
         bundle.model.backbone.alphabet, table, sequence=sequence, id=id, alphabet=alphabet, unknown=unknown
     )

@@ -134,7 +134,13 @@ def prepare(
     if train_limit is not None:
         split = _limited(split, train_limit, seed, counts)
     learned = units.take(split.rows("train"))
-    kind = kind_type.learn(learned.values[kind_type.given(learned.values) & learned.counted], task.label)
+    try:
+        kind = kind_type.learn(learned.values[kind_type.given(learned.values) & learned.counted], task.label)
+    except BiograftError as fault:
+        few = (
+            "" if train_limit is None else f" Or raise --train-limit: it left {len(learned.lengths)} training records."
+        )
+        raise BiograftError(f"{fault}{few}") from None
     return Prepared(records, units, level, kind, split, counts, _notes(kind, learned))
 
 

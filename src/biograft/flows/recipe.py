@@ -60,6 +60,12 @@ class Recipe:
         self._check_numbers()
 
     def _check_names(self) -> None:
+        for option, column in (("--sequence", self.sequence), ("--id", self.id or "id")):
+            if self.label == column and self.table:
+                raise BiograftError(
+                    f"--label and {option} name the same column: got '{column}' for both. Name the column of the "
+                    f"labels with --label, or another one with {option}."
+                )
         for kind, name in (("levels", self.level), ("label_kinds", self.task), ("strategies", self.strategy)):
             if name != "auto":
                 catalog.resolve(kind, name)
