@@ -42,6 +42,7 @@ def _members(letters: bytes) -> bytes:
 
 
 ANY, NUCLEIC, CORE = _members(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"), _members(b"ACGTUNRYSWKMBDHV"), _members(b"ACGTUN")
+OTHERS = _members(b"BDEFHIJKLMOPQRSVWXYZ")
 THYMINE, URACIL = _members(b"T"), _members(b"U")
 
 Describe = Callable[[int], tuple[str, str]]  # row -> its id and its place in the file, for messages
@@ -124,10 +125,13 @@ def detect(sequences: Sequence[str]) -> Alphabet:
     letter must not turn a table of DNA into protein. RNA where U occurs and T does not. Only A to Z count.
     """
     total = sum(map(len, sequences))
+    others = 0
+    for block in _blocks(sequences):
+        others += _count(block.raw, OTHERS)
+        if others > 0.1 * total:  # what is still to come cannot change the verdict
+            return PROTEIN
     letters = nucleic = core = thymine = uracil = 0
     for block in _blocks(sequences):
-        if letters - core > 0.1 * total:  # what is still to come cannot change the verdict
-            break
         letters += _count(block.raw, ANY)
         nucleic += _count(block.raw, NUCLEIC)
         core += _count(block.raw, CORE)
@@ -271,10 +275,10 @@ def _refusal(letter: str, position: int, alphabet: Alphabet, identity: str, wher
 
 def _blocks(sequences: Sequence[str]) -> Iterator[_Block]:
     """Runs of rows of about BLOCK letters; what is outside Latin-1 becomes '?', which no alphabet holds."""
-    ends = np.cumsum(np.fromiter(map(len, sequences), dtype=np.int64, count=len(sequences)))
-    first, before = 0, 0
-    while first < len(sequences):
-        last = min(int(np.searchsorted(ends, before + BLOCK)) + 1, len(sequences))
-        rows = sequences[first:last]
-        yield _Block(rows, first, "".join(rows).encode("latin-1", "replace"))
-        first, before = last, int(ends[last - 1])
+    first = letters = 0
+    for last, length in enumerate(map(len, sequences), start=1):
+        letters += length
+        if letters >= BLOCK or last == len(sequences):
+            rows = sequences[first:last]
+            yield _Block(rows, first, "".join(rows).encode("latin-1", "replace"))
+            first, letters = last, 0
