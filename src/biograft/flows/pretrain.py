@@ -15,20 +15,19 @@ from biograft.backbones import esm2
 from biograft.backbones.encoder import ESM2_VOCABULARY, Encoder, EncoderConfiguration
 from biograft.data.alphabet import Alphabet
 from biograft.data.corpus import Corpus, HeldOut, MaskedStream, Masking, hold_out
-from biograft.data.examples import Examples, ExampleStream
+from biograft.data.examples import ExampleStream
 from biograft.data.readers import read, table, write_table
 from biograft.data.records import Records
-from biograft.data.split import Split, by_column
 from biograft.errors import BiograftError
 from biograft.files import file_digest, write_json
-from biograft.flows.prepare import Prepared, part_records, prepare
+from biograft.flows.prepare import Prepared
+from biograft.flows.sources import Choice, examples, load_source
 from biograft.hardware import Hardware, environment
 from biograft.judgement import Judge, Judgement, by_part
 from biograft.model import LinearHead, Model, SharedBackbone
 from biograft.progress import Clock, Stages
 from biograft.run import RunFolder
 from biograft.strategies.pretraining import CORPUS, Pretraining, masked_scores
-from biograft.tasks.task import Task
 from biograft.trainer import Trainer, Training
 
 __all__ = ["PretrainRecipe", "Pretrained", "pretrain"]
@@ -197,31 +196,9 @@ def _sources(recipe: PretrainRecipe, alphabet: Alphabet) -> dict[str, Prepared]:
     tables = {}
     choices = zip(recipe.names(), recipe.source, recipe.source_label, recipe.source_mask, strict=True)
     for name, path, label, mask in choices:
-        records = read(path, alphabet=alphabet, unknown=recipe.unknown)
-        task = Task(label, masks=(mask,) if mask else ())
-        split = _source_split(records, recipe)
-        tables[name] = prepare(records, task, how=split, needed=("train",), seed=recipe.seed)
+        choice = Choice(path, label, (mask,) if mask else ())
+        tables[name] = load_source(choice, alphabet, unknown=recipe.unknown, identity=recipe.identity, seed=recipe.seed)
     return tables
-
-
-def _source_split(records: Records, recipe: PretrainRecipe) -> Split:
-    """As the column ``set`` says, else by family; a test part, where there is one, is never looked at."""
-    if "set" not in records.columns:
-        return part_records(records, "homology", identity=recipe.identity, seed=recipe.seed)
-    parts = by_column(records.column("set"), seed=recipe.seed, needed=("train",))
-    parts[parts == "test"] = ""
-    return Split(parts, np.arange(len(records)), "column:set", "")
-
-
-def _examples(prepared: Prepared, part: str, encoder: Encoder, letters: int | None = None) -> Examples:
-    """A part of a source; with ``letters`` only as many of its first records as have so many letters in all."""
-    records, units, families = prepared.part(part)
-    if letters is not None:
-        first = np.arange(max(1, int(np.searchsorted(np.cumsum(records.lengths), letters))))
-        records, units, families = records.take(first), units.take(first), families[first]
-    targets, known = prepared.kind.encode(units.values)
-    rows = [encoder.encode(sequence) for sequence in records.sequences]
-    return Examples(rows, targets, known & units.counted, units.lengths, families)
 
 
 def _model(recipe: PretrainRecipe, alphabet: Alphabet, tables: Mapping[str, Prepared]) -> SharedBackbone[Encoder]:
@@ -252,7 +229,7 @@ def _trainer(
     weights = dict(zip(recipe.names(), recipe.source_weight, strict=True))
     plan = Pretraining(recipe.learning_rate, recipe.optimiser, recipe.weight_decay, weights)
     streams: dict[str, Any] = {
-        name: ExampleStream(_examples(found, "train", model.backbone), recipe.source_letters, recipe.seed)
+        name: ExampleStream(examples(found, "train", model.backbone), recipe.source_letters, recipe.seed)
         for name, found in tables.items()
     }
     streams[CORPUS] = _masked(recipe, corpus, model.backbone, recipe.seed)
@@ -276,7 +253,7 @@ def _judge(
     """Perplexity and accuracy on held-out sequences, and the first metric of each source on validation records."""
     batches = list(_masked(recipe, valid, model.backbone, recipe.seed + 1).once())
     judges = {
-        name: by_part(_examples(found, "valid", model.backbone, JUDGED), hardware)
+        name: by_part(examples(found, "valid", model.backbone, JUDGED), hardware)
         for name, found in tables.items()
         if len(found.split.rows("valid"))
     }

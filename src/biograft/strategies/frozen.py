@@ -67,7 +67,7 @@ class Frozen(Strategy):
         model.head.set_linear(fit.weight, fit.bias)
         return [fit.how]
 
-    def phases(self, model: Model) -> list[Phase]:
+    def phases(self, learner: Model) -> list[Phase]:
         """None for a solved head; else one phase that moves the head alone."""
-        learning = tuple(p for p in parameters([model.head]) if p.requires_grad)
+        learning = tuple(p for p in parameters([learner.head]) if p.requires_grad)
         return [Phase((Group(learning, self.learning_rate, self.weight_decay),))] if learning else []

@@ -11,10 +11,11 @@ from biograft.model import LinearHead, Model
 from biograft.strategies.strategy import FixedFeatures, Group, Phase, Strategy, parameters
 from biograft.tasks.task import LabelKind, Level
 
-__all__ = ["Full", "Scratch"]
+__all__ = ["Full", "Scratch", "trainable"]
 
 
-def _trainable(model: Model, strategy: str) -> None:
+def trainable(model: Model, strategy: str) -> None:
+    """Refuse a backbone that has nothing to learn with."""
     if not any(True for _ in model.backbone.parameters()):
         raise BiograftError(
             f"Backbone '{model.backbone.name}' has no weights that could learn: got --strategy {strategy}. "
@@ -45,16 +46,16 @@ class Full(Strategy):
 
     def start(self, model: Model, features: FixedFeatures | None) -> list[str]:
         """Let everything learn; says so where there is no knowledge to start from."""
-        _trainable(model, self.name)
+        trainable(model, self.name)
         model.requires_grad_(True)
         if model.backbone.pretrained:
             return []
         return [f"Backbone '{model.backbone.name}' was never trained: full fine-tuning of it is training from scratch."]
 
-    def phases(self, model: Model) -> list[Phase]:
+    def phases(self, learner: Model) -> list[Phase]:
         """One phase, two rates."""
-        backbone = Group(parameters([model.backbone]), self.learning_rate, self.weight_decay)
-        head = Group(parameters([model.head]), self.head_learning_rate, self.weight_decay)
+        backbone = Group(parameters([learner.backbone]), self.learning_rate, self.weight_decay)
+        head = Group(parameters([learner.head]), self.head_learning_rate, self.weight_decay)
         return [Phase((backbone, head))]
 
 
@@ -79,11 +80,11 @@ class Scratch(Strategy):
 
     def start(self, model: Model, features: FixedFeatures | None) -> list[str]:
         """Replace the backbone by its architecture with fresh weights."""
-        _trainable(model, self.name)
+        trainable(model, self.name)
         model.backbone = type(model.backbone).from_configuration(model.backbone.configuration())
         model.requires_grad_(True)
         return []
 
-    def phases(self, model: Model) -> list[Phase]:
+    def phases(self, learner: Model) -> list[Phase]:
         """One phase, one rate."""
-        return [Phase((Group(parameters([model.backbone, model.head]), self.learning_rate, self.weight_decay),))]
+        return [Phase((Group(parameters([learner.backbone, learner.head]), self.learning_rate, self.weight_decay),))]

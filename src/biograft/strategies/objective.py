@@ -1,5 +1,6 @@
 """Terms of the objective  Σ λ · loss(stream):  the target's loss, a source's loss, a penalty are one Term each."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -8,8 +9,9 @@ from torch import Tensor
 
 from biograft.data.examples import Batch
 from biograft.model import Model
+from biograft.tasks.task import LabelKind
 
-__all__ = ["Term", "supervised"]
+__all__ = ["Term", "supervised", "worth"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ class Term:
     def weight_at(self, share: float) -> float:
         """λ when ``share`` of the steps is done."""
         return self.weight(share) if callable(self.weight) else self.weight
+
+
+def worth(kind: LabelKind) -> float:
+    """Loss of an answer that knows nothing: log of the number of classes, 1 for standardised values."""
+    return math.log(kind.width) if kind.width > 1 else 1.0
 
 
 def supervised(model: Model, batch: Batch) -> Tensor:

@@ -14,18 +14,12 @@ from torch.nn import functional as F
 from biograft.backbones.encoder import Encoder
 from biograft.data.examples import Batch
 from biograft.model import SharedBackbone
-from biograft.strategies.objective import Term, supervised
+from biograft.strategies.objective import Term, supervised, worth
 from biograft.strategies.strategy import Group, Phase
-from biograft.tasks.task import LabelKind
 
-__all__ = ["CORPUS", "Pretraining", "masked_scores", "worth"]
+__all__ = ["CORPUS", "Pretraining", "masked_scores"]
 
 CORPUS = "corpus"  # name of the stream of unlabelled sequences; sources have names of their own
-
-
-def worth(kind: LabelKind) -> float:
-    """Loss of an answer that knows nothing: log of the number of classes, 1 for standardised values."""
-    return math.log(kind.width) if kind.width > 1 else 1.0
 
 
 def masked_scores(backbone: Encoder, batch: Batch) -> tuple[Tensor, Tensor]:

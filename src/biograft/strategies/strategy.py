@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from torch import nn
@@ -70,10 +70,12 @@ class Strategy(ABC):
     Attributes:
         name: in the catalog.
         cacheable: True if no phase moves the backbone, so that its vectors can be computed once.
+        streams: what its terms draw from; ``source`` beside ``target`` needs a labelled source.
     """
 
     name: ClassVar[str]
     cacheable: ClassVar[bool] = False
+    streams: ClassVar[tuple[str, ...]] = ("target",)
 
     def head(self, backbone: Backbone, level: Level, kind: LabelKind) -> nn.Module:
         """A fresh head."""
@@ -87,8 +89,21 @@ class Strategy(ABC):
     def start(self, model: Model, features: FixedFeatures | None) -> list[str]:
         """Prepare the model before the first step. Returns sentences for the report."""
 
+    def learner(self, model: Model, source: Model | None = None) -> nn.Module:
+        """What the loop trains: the model itself, or more of which it is a part. Called after :meth:`start`.
+
+        Args:
+            source: a model of the source task on the same backbone, for strategies that draw from it.
+        """
+        return model
+
+    def target(self, learner: nn.Module) -> Model:
+        """The model within what the loop trains."""
+        assert isinstance(learner, Model)
+        return learner
+
     @abstractmethod
-    def phases(self, model: Model) -> list[Phase]:
+    def phases(self, learner: Any) -> list[Phase]:
         """What to learn, in order; empty where :meth:`start` has answered."""
 
     def finish(self, model: Model) -> None:  # noqa: B027 - most strategies have nothing to clear away
