@@ -15,13 +15,16 @@ __all__ = ["WIDTH", "Axis", "figure", "frame", "line", "spoken", "tag", "words"]
 WIDTH = 460
 
 
-def spoken(value: float | None) -> str:
-    """A number for people: three decimals, fewer where it is large, two digits where it is tiny, '–' for none."""
+def spoken(value: float | None, size: float | None = None) -> str:
+    """A number for people: three decimals, fewer where it is large, two digits where it is tiny, '–' for none.
+
+    ``size`` is the largest of numbers that stand together and should be told as finely; None: of the value itself.
+    """
     if value is None or not np.isfinite(value):
         return "–"
     if isinstance(value, int | np.integer):
         return f"{value:,}"
-    size = abs(value)
+    size = abs(value) if size is None else size
     if 0 < size < 0.001:
         return f"{value:.2g}"
     return f"{value:,.{3 if size < 10 else 2 if size < 100 else 1}f}"

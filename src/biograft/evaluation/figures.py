@@ -34,11 +34,25 @@ class Dot:
     ours: bool = False
 
     @property
-    def text(self) -> str:
-        """Value and interval in words."""
+    def _size(self) -> float:
+        return max((abs(number) for number in (self.value, self.low, self.high) if number is not None), default=0.0)
+
+    @property
+    def middle(self) -> str:
+        """The value in words, as finely as its interval is told."""
+        return spoken(self.value, self._size)
+
+    @property
+    def span(self) -> str:
+        """The interval in words; empty without one."""
         if self.low is None or self.high is None:
-            return spoken(self.value)
-        return f"{spoken(self.value)} ({spoken(self.low)} to {spoken(self.high)})"
+            return ""
+        return f"{spoken(self.low, self._size)} to {spoken(self.high, self._size)}"
+
+    @property
+    def text(self) -> str:
+        """Value and interval."""
+        return f"{self.middle} ({self.span})" if self.span else self.middle
 
 
 def dots(rows: Sequence[Dot], metric: str) -> str:
@@ -172,7 +186,7 @@ def curves(lines: Mapping[str, Sequence[tuple[float, float]]], chosen: float | N
     """Loss by step; ``chosen``: the step whose weights were kept."""
     thinned = {name: _thin(np.array(points, dtype=np.float64)) for name, points in lines.items()}
     everything = np.concatenate(list(thinned.values()))
-    across = Axis(0.0, float(everything[:, 0].max()) or 1.0, 52.0, WIDTH - 14.0)
+    across = Axis(0.0, float(everything[:, 0].max()) or 1.0, 52.0, WIDTH - 22.0)
     down = Axis.around(everything[:, 1], 250.0, 34.0)
     parts = frame(across, down, "step", "")
     if chosen is not None:
@@ -220,7 +234,8 @@ def histogram(identity: np.ndarray, family: float | None = None) -> str:
     if family is not None:
         parts.append(line(across(family), down.start, across(family), down.end, "guide"))
         parts.append(words(across(family) + 5, down.end + 10, "one family from here on"))
-    parts += [words(across(share), 231, f"{share:.0%}", "middle") for share in (0.25, 0.5, 0.75, 1.0)]
+    parts += [words(across(share), 231, f"{share:.0%}", "middle") for share in (0.25, 0.5, 0.75)]
+    parts.append(words(across.end, 231, "100%", "end"))
     parts.append(words(52 + step / 2, 231, "none", "middle"))
     parts.append(words(256, 250, "identity to the nearest training record", "middle", class_="name"))
     parts.append(words(52, 16, "test records", class_="name"))

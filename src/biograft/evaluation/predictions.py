@@ -54,7 +54,9 @@ class Predictions:
             columns["truth"] = list(truth)
         columns |= self._per_residue() if self.per_residue else self._per_record()
         columns["nearest"] = self.nearest
-        columns["nearest_identity"] = [f"{identity:.3f}" if identity else "" for identity in self.identity.tolist()]
+        # Cut, not rounded: 1.000 means a copy and nothing less.
+        thousandths = np.floor(self.identity * 1000 + 1e-9) / 1000
+        columns["nearest_identity"] = [f"{identity:.3f}" if identity else "" for identity in thousandths.tolist()]
         return columns
 
     def _per_record(self) -> dict[str, Sequence[object]]:
@@ -74,16 +76,22 @@ class Predictions:
     def _per_residue(self) -> dict[str, Sequence[object]]:
         labels = np.array(self.labels(), dtype=object)
         joint = "" if self.classes and all(len(name) == 1 for name in self.classes) else " "
-        parts = np.split(labels, np.cumsum(self.units)[:-1])
-        columns: dict[str, Sequence[object]] = {"prediction": [joint.join(part.tolist()) for part in parts]}
+        columns: dict[str, Sequence[object]] = {
+            "prediction": [joint.join(part.tolist()) for part in self._parts(labels)]
+        }
         if self.predicted.scores is not None:
             digits = np.minimum(9, self.predicted.scores.max(axis=1) * 10).astype(int).astype(str)
-            columns["confidence"] = ["".join(part) for part in np.split(digits, np.cumsum(self.units)[:-1])]
+            columns["confidence"] = ["".join(part.tolist()) for part in self._parts(digits)]
         return columns
+
+    def _parts(self, flat: np.ndarray) -> list[np.ndarray]:
+        """Units end to end, cut into those of each record."""
+        ends = np.cumsum(self.units)
+        return [flat[end - size : end] for end, size in zip(ends.tolist(), self.units.tolist(), strict=True)]
 
     def save_probabilities(self, path: Path | str) -> None:
         """All as ``.npz``: ``ids``, ``classes``, ``starts`` (records,), ``probabilities`` (units, classes)."""
-        starts = np.concatenate([[0], np.cumsum(self.units)[:-1]])
+        starts = np.cumsum(self.units) - self.units
         scores = self.predicted.scores if self.predicted.scores is not None else np.zeros((0, 0))
         with Path(path).open("wb") as stream:
             np.savez_compressed(

@@ -6,6 +6,7 @@ classes, columns and files are any text, so the page is made by a template that 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.resources import files
 from typing import Any
 
@@ -45,18 +46,15 @@ class Figures:
     nearest: np.ndarray | None = None
 
 
-def headline(report: Mapping[str, Any]) -> str:
-    """The answer in a few words; without a verdict, the metric that leads."""
+def headline(report: Mapping[str, Any]) -> tuple[str, str]:
+    """The answer in a few words, and the rest of the sentence; without a verdict, the metric that leads."""
     found = report.get("verdict")
-    if not found:
-        metric = report["task"]["metrics"][0]
-        return f"{metric} {_dot('', report['metrics']['test'].get(metric, {})).text}"
-    answer, against = found["answer"], found["against"]
-    if report["model"].get("transfer", True):
-        return "It cannot be told whether transfer helped" if answer == "cannot tell" else f"Transfer {answer}"
-    return {"helped": f"Better than {against}", "hurt": f"Worse than {against}"}.get(
-        answer, f"It cannot be told whether this is better than {against}"
-    )
+    if found:
+        answer, _, rest = found["sentence"].partition(": ")
+        return answer, rest
+    metric = report["task"]["metrics"][0]
+    rest = f"On {report['data']['n_test']:,} labelled records given to the saved model; in brackets the 95 % interval."
+    return f"{metric} {_dot('', report['metrics']['test'].get(metric, {})).text}", rest
 
 
 def cautions(report: Mapping[str, Any]) -> list[str]:
@@ -68,9 +66,10 @@ def cautions(report: Mapping[str, Any]) -> list[str]:
         count = leaks.get(name, 0)
         if count:
             found.append(
-                f"{count:,} of {tested:,} test records ({count / tested:.1%}) are {words} training records: "
-                "on these the model may remember instead of predict."
+                f"{count:,} of {tested:,} test records ({_percent(count / tested)}) are {words} training records."
             )
+    if found:
+        found[-1] += " On these the model may remember instead of predict."
     if data.get("unseen_in_training"):
         found.append(
             f"{data['unseen_in_training']:,} test labels are of classes that training never had; they count as missed."
@@ -78,20 +77,24 @@ def cautions(report: Mapping[str, Any]) -> list[str]:
     return [*found, *data.get("notes", [])]
 
 
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
 def render(report: Mapping[str, Any], figures: Figures) -> str:
     """One self-contained HTML page: no outside resources, no scripts."""
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["spoken"] = spoken
+    environment.filters |= {"spoken": spoken, "percent": _percent, "dot": partial(_dot, "")}
     template = environment.from_string(files("biograft.evaluation").joinpath("report.html").read_text(encoding="utf-8"))
-    verdict = report.get("verdict") or {}
+    answer, sentence = headline(report)
+    found = (report.get("verdict") or {}).get("answer", "")
     return template.render(
         report=report,
-        headline=headline(report),
-        sentence=verdict.get("sentence", ""),
-        answer=verdict.get("answer", "").replace(" ", "-"),
-        sign=ANSWERS.get(verdict.get("answer", ""), ""),
+        headline=f"{ANSWERS.get(found, '')} {answer}",
+        sentence=sentence,
+        answer=found.replace(" ", "-") or "plain",
         cautions=cautions(report),
         columns=list(_answers(report)),
         metrics=[(name, METRICS[name]) for name in report["task"]["metrics"]],
@@ -201,6 +204,7 @@ def _model(model: Mapping[str, Any]) -> list[tuple[str, str]]:
         for key, words in names.items()
         if key in model
     ]
+    rows += [("how it was solved", note) for note in model.get("notes", ())]
     selection = model.get("selection")
     if selection:
         rows.append(("weights kept", f"of step {selection['step']:,} of {selection['steps']:,}"))

@@ -55,8 +55,13 @@ class Verdict:
             }
         )
 
-    def sentence(self, transfer: bool = True) -> str:
-        """One honest English sentence; without ``transfer``, it speaks of the model and not of what was carried."""
+    def sentence(self, transfer: bool = True, resampled: str = "families") -> str:
+        """One honest English sentence.
+
+        Args:
+            transfer: whether anything was carried over; if not, the sentence speaks of the model alone.
+            resampled: what the intervals come from.
+        """
         found, unknown = self.difference, "It cannot be told whether transfer helped"
         if not transfer:
             unknown = "It cannot be told whether the model is better"
@@ -67,12 +72,12 @@ class Verdict:
         size = (
             f"{self.metric} differs by {found.value:+.3g} from {self.against} "
             f"({100 * found.level:g} % interval {found.low:+.3g} to {found.high:+.3g}, positive is better, "
-            f"{found.families} families resampled{'; ' if found.note else ''}{found.note})"
+            f"{found.families} {resampled} resampled{'; ' if found.note else ''}{found.note})"
         )
         if self.answer != "cannot tell":
             told = f"Transfer {self.answer}"
             if not transfer:
-                told = f"The model is {'better' if self.answer == 'helped' else 'worse'}"
+                told = f"{'Better' if self.answer == 'helped' else 'Worse'} than {self.against}"
             return f"{told}: {size}."
         if found.families < FEWEST_FAMILIES:
             return f"{unknown}: {size}; so few families may lean one way by luck."

@@ -55,6 +55,11 @@ class Examination:
         return self.kind.truth(self.targets)
 
     @property
+    def resampled(self) -> str:
+        """What the draws of intervals take together."""
+        return "records" if self.note else "families"
+
+    @property
     def unseen(self) -> int:
         """Units of a class that training never had: no answer can be right."""
         return int((self.targets == -1).sum()) if self.kind.name == "classification" else 0

@@ -120,7 +120,7 @@ def write_report(
     rival = best_baseline(story)
     found = test.against(story.outputs["test"], story.baselines[rival]["test"], rival)
     measured = {name: part.measure(story.outputs[name]) for name, part in story.parts.items()}
-    notes = [note for note in (*prepared.notes, *story.notes, test.note, *doubts(measured["test"])) if note]
+    notes = [note for note in (*prepared.notes, test.note, *doubts(measured["test"])) if note]
     report = described(
         f"{story.bundle.label}: {backbone.name}, {story.strategy}",
         story.bundle.label,
@@ -134,7 +134,7 @@ def write_report(
         "metrics": {name: intervals(values) for name, values in measured.items()},
         "per_class": test.classes(story.outputs["test"]),
         "baselines": {name: intervals(test.measure(outputs["test"])) for name, outputs in story.baselines.items()},
-        "verdict": {**found.as_dict(), "sentence": found.sentence(backbone.pretrained)},
+        "verdict": {**found.as_dict(), "sentence": found.sentence(backbone.pretrained, test.resampled)},
         "environment": environment(),
         "recipe": {key: value for key, value in recipe.items() if value is not None},
         "seconds": {**seconds, "total": round(sum(seconds.values()), 2)},
@@ -185,6 +185,7 @@ def _model(story: Story, hardware: Hardware, recipe: Mapping[str, Any]) -> dict[
         "precision": hardware.precision,
         "device": hardware.device,
         "seed": recipe["seed"],
+        "notes": story.notes,
         "selection": selection,
     }
 
