@@ -20,7 +20,7 @@ EXPECTED = 0.01
 """Chance hits per sequence against the whole set that a score may be awaited to have. Without such a limit peptides of
 30 letters are "40 % identical over half their length" to one protein in fifty, and everything is one family."""
 
-ALL_PAIRS_CELLS = 4e9
+ALL_PAIRS_CELLS = 2e10
 
 
 class Homology:
