@@ -23,6 +23,8 @@ ALIGNED_PER_QUERY = 6
 HITS = 200_000_000
 VARIANTS_ALIKE = 0.5
 VARIANT_FOUND = 0.7
+MOST_ALIKE = 3
+QUERIES, REFERENCES = 512, 4096
 
 
 @dataclass(frozen=True)
@@ -138,23 +140,30 @@ def _matrix(sequences: list[str]) -> np.ndarray:
 
 def _most_alike(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Columns (rows, k) of the rows of ``second`` that share most letters, and the share of the best."""
+    width = first.shape[1]
+    differ = np.flatnonzero((first != first[0]).any(axis=0) | (second != first[0]).any(axis=0))
+    first, second = first[:, differ], second[:, differ]  # where all letters are the same, nothing is to be compared
     letters = np.unique(first)
-    keep = min(3, len(second))
+    keep = min(MOST_ALIKE, len(second))
     column = np.zeros((len(first), keep), np.int64)
-    share = np.zeros(len(first))
-    other = _one_hot(second, letters)
-    for start in range(0, len(first), 512):
-        alike = _one_hot(first[start : start + 512], letters) @ other.T
-        best = np.argsort(-alike, axis=1, kind="stable")[:, :keep] if keep == alike.shape[1] else _largest(alike, keep)
-        column[start : start + 512] = best
-        share[start : start + 512] = alike.max(axis=1) / first.shape[1]
-    return column, share
+    alike = np.full((len(first), keep), -1.0, np.float32)
+    for begin in range(0, len(second), REFERENCES):
+        other = _one_hot(second[begin : begin + REFERENCES], letters)
+        for start in range(0, len(first), QUERIES):
+            rows = slice(start, start + QUERIES)
+            found = _one_hot(first[rows], letters) @ other.T
+            place = _largest(found.copy(), min(keep, len(other)))
+            values = np.concatenate([alike[rows], np.take_along_axis(found, place, axis=1)], axis=1)
+            columns = np.concatenate([column[rows], place + begin], axis=1)
+            best = np.argsort(-values, axis=1, kind="stable")[:, :keep]  # of equals the first
+            alike[rows] = np.take_along_axis(values, best, axis=1)
+            column[rows] = np.take_along_axis(columns, best, axis=1)
+    return column, (alike[:, 0] + (width - len(differ))) / width
 
 
 def _largest(values: np.ndarray, keep: int) -> np.ndarray:
-    """Columns of the largest values; of equals the first."""
+    """Columns of the largest values; of equals the first. The values are used up."""
     columns = []
-    values = values.copy()
     for _ in range(keep):
         best = values.argmax(axis=1)
         columns.append(best)
