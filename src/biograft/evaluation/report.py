@@ -77,6 +77,10 @@ def cautions(report: Mapping[str, Any]) -> list[str]:
     return [*found, *data.get("notes", [])]
 
 
+def _several(count: int, one: str, more: str) -> str:
+    return f"{count:,} {one if count == 1 else more}"
+
+
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
@@ -184,7 +188,7 @@ def _data(data: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _part(data: Mapping[str, Any], key: str) -> str:
-    words = f"{data[f'n_{key}']:,} records"
+    words = _several(data[f"n_{key}"], "record", "records")
     units = data.get(f"n_units_{key}", data[f"n_{key}"])
     if units != data[f"n_{key}"]:
         words += f", {units:,} residues"
@@ -192,7 +196,7 @@ def _part(data: Mapping[str, Any], key: str) -> str:
     if counted != units:
         words += f", {counted:,} of them count"
     if f"families_{key}" in data:
-        words += f", {data[f'families_{key}']:,} families"
+        words += f", {_several(data[f'families_{key}'], 'family', 'families')}"
     return words
 
 
