@@ -86,16 +86,25 @@ def test_the_same_seed_writes_the_same_tables(tmp_path: Path) -> None:
         assert first[name].read_bytes() != other[name].read_bytes()
 
 
-def test_a_wrong_answer_is_called_wrong() -> None:
+@pytest.mark.parametrize(
+    ("answer", "related", "unrelated"),
+    [
+        ("helped", "Right: ", "There is nothing in the source to carry over: 'helped' is the luck"),
+        ("cannot tell", "The source knows what the target asks: this strategy did not", "Right: "),
+        ("hurt", "The source knows what the target asks: this strategy did not", "There is nothing in the source"),
+    ],
+)
+def test_a_measured_answer_stands_beside_the_known_one(answer: str, related: str, unrelated: str) -> None:
     found = Interval(0.3, 0.2, 0.4, 1000, 30, 1000)
-    verdicts = {name: Verdict(RIVAL, "mcc", found, "helped", 0.1) for name in KNOWN}
-    _, right, _, wrong = module._answers(verdicts)
-    assert right.endswith("Measured: helped, as it should be.")
-    assert wrong.endswith("Measured: helped, but the right answer is: cannot tell.")
+    _, *lines = module._answers({name: Verdict(RIVAL, "mcc", found, answer, 0.1) for name in KNOWN})
+    assert [lines[2 * place + 1].strip().startswith(related) for place in (0, 1)] == [True, True]
+    assert lines[5].strip().startswith(unrelated)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
-def test_the_known_answers_are_found(seed: int, tmp_path: Path) -> None:
+def test_the_known_answers_are_found_with_a_backbone_at_rest(seed: int, tmp_path: Path) -> None:
     lines = demo(tmp_path, seed=seed)
-    assert sum("as it should be" in line for line in lines) == len(KNOWN)
+    for name in ("related-frozen", "unrelated-frozen"):
+        (place,) = [place for place, line in enumerate(lines) if line.startswith(f"  {name}: ")]
+        assert lines[place + 1].strip().startswith("Right: ")

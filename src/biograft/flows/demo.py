@@ -19,7 +19,7 @@ __all__ = ["Sizes", "demo", "tables"]
 
 RIVAL = "scratch"
 KNOWN = {"related-frozen": "helped", "related-full": "helped", "unrelated-frozen": "cannot tell"}
-"""Runs on the target that start from a source, and the answer that the way the data were made implies."""
+"""Runs on the target that start from a source, and the answer that follows from how the data were made."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,14 @@ def _answers(verdicts: dict[str, Verdict]) -> list[str]:
     """Measured and known, side by side."""
     lines = ["Did transfer help?"]
     for name, found in verdicts.items():
-        agreed = "as it should be" if found.answer == KNOWN[name] else f"but the right answer is: {KNOWN[name]}"
-        lines.append(f"  {name}: {found.sentence()} Measured: {found.answer}, {agreed}.")
+        lines += [f"  {name}: {found.sentence()}", f"    {_compared(found.answer, KNOWN[name])}"]
     return lines
+
+
+def _compared(measured: str, known: str) -> str:
+    """What to make of a measured answer, given the known one."""
+    if measured == known:
+        return f"Right: by the way the data were made it is '{known}'."
+    if known == "helped":
+        return "The source knows what the target asks: this strategy did not carry it over."
+    return f"There is nothing in the source to carry over: '{measured}' is the luck of one training run."
