@@ -1,8 +1,10 @@
 """The backbone stays as it is; only a head is learned, on vectors that are computed once.
 
-A label per sequence takes a linear head, solved exactly; labels per residue take a small convolutional head.
+A label per sequence takes a linear head, solved exactly where its kind has a solver and else learned by the loop;
+labels per residue take a small convolutional head.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,11 +12,28 @@ from torch import nn
 
 from biograft.backbones.backbone import Backbone
 from biograft.model import ConvolutionalHead, LinearHead, Model
-from biograft.strategies.linear import logistic, ridge
+from biograft.strategies.linear import LinearFit, logistic, ridge
 from biograft.strategies.strategy import FixedFeatures, Group, Phase, Strategy, parameters
 from biograft.tasks.task import LabelKind, Level
 
-__all__ = ["Frozen"]
+__all__ = ["SOLVERS", "Frozen"]
+
+
+def _ridge(features: FixedFeatures, outputs: int, standardise: bool | None) -> LinearFit:
+    return ridge(features.values, features.targets, features.families, standardise=standardise, seed=features.seed)
+
+
+def _logistic(features: FixedFeatures, outputs: int, standardise: bool | None) -> LinearFit:
+    return logistic(
+        features.values, features.targets, outputs, features.families, standardise=standardise, seed=features.seed
+    )
+
+
+SOLVERS: Mapping[str, Callable[[FixedFeatures, int, bool | None], LinearFit]] = {
+    "regression": _ridge,
+    "classification": _logistic,
+}
+"""By label kind: what finds a linear head without the loop."""
 
 
 @dataclass(frozen=True)
@@ -46,24 +65,16 @@ class Frozen(Strategy):
         return level.resolution is None
 
     def start(self, model: Model, features: FixedFeatures | None) -> list[str]:
-        """Freeze the backbone; solve a linear head by ridge (one output) or logistic regression (classes)."""
+        """Freeze the backbone; solve a linear head where the label kind has a solver."""
         model.backbone.requires_grad_(False)
-        if features is None:
+        solve = SOLVERS.get(model.kind.name)
+        if features is None or solve is None:
             model.head.requires_grad_(True)
             return []
         model.head.requires_grad_(False)
         if not isinstance(model.head, LinearHead):
             raise TypeError(f"Fixed features are solved for a LinearHead, got {type(model.head).__name__}.")
-        standardise = None if model.backbone.standardise else False
-        if model.kind.name == "regression":
-            fit = ridge(
-                features.values, features.targets, features.families, standardise=standardise, seed=features.seed
-            )
-        else:
-            fit = logistic(
-                features.values, features.targets, model.kind.width, features.families,
-                standardise=standardise, seed=features.seed,
-            )  # fmt: skip
+        fit = solve(features, model.kind.width, None if model.backbone.standardise else False)
         model.head.set_linear(fit.weight, fit.bias)
         return [fit.how]
 
