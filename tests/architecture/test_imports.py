@@ -19,6 +19,7 @@ HOMES = {  # package -> the only file or folder that knows it
     "scoring_matrices": "data/alignment.py",
     "polars": "data/tables.py",
     "pyarrow": "data/tables.py",
+    "threadpoolctl": "strategies/inner.py",
     "ray": "scale.py",
 }
 CORE = {"numpy", "torch", "scipy", "safetensors"}  # what any module may use, but not to show a help text

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from biograft.errors import BiograftError
-from biograft.strategies.inner import Folds, check, scalings, subsample
+from biograft.strategies.inner import Folds, check, scalings, subsample, threads_for
 
 
 def features(rows: int = 50, width: int = 6) -> np.ndarray:
@@ -100,3 +101,14 @@ def test_what_cannot_be_solved_is_refused() -> None:
         check(values, np.zeros(50))
     with pytest.raises(BiograftError, match=r"Targets must be finite: got nan in training row 1\. Mend that label"):
         check(features(), np.array([0.0, np.nan] + [0.0] * 48))
+
+
+def test_light_work_takes_one_thread_and_gives_the_others_back() -> None:
+    before = torch.get_num_threads()
+    with threads_for(1e3):
+        assert torch.get_num_threads() == 1
+    with threads_for(1e12):
+        assert torch.get_num_threads() == before
+    with pytest.raises(KeyError), threads_for(1e3):
+        raise KeyError
+    assert torch.get_num_threads() == before

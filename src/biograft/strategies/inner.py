@@ -5,19 +5,22 @@ on both sides of an inner fold, too weak a penalty would win.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from biograft.errors import BiograftError
 
-__all__ = ["SMALL", "Folds", "Scaled", "check", "scalings", "subsample"]
+__all__ = ["SMALL", "Folds", "Scaled", "check", "scalings", "subsample", "threads_for"]
 
 SMALL = 2000  # a decomposition of this size takes about a second
 
 _CHUNK = 4096  # rows in double precision at a time
+_LIGHT = 3e6  # rows x features x outputs: below, a second thread gains little
 _HELD_OUT = 5  # a fifth of the rows, also where only one fold is used
 
 
@@ -150,3 +153,22 @@ def subsample(rows: int, limit: int, seed: int) -> np.ndarray:
     if rows <= limit:
         return np.arange(rows)
     return np.sort(np.random.default_rng(seed).choice(rows, limit, replace=False))
+
+
+@contextmanager
+def threads_for(work: float) -> Iterator[None]:
+    """One thread for ``work`` (rows x features x outputs) that is light, as many as there are for more.
+
+    A small head takes thousands of small products. With two threads each one waits for the slower, and on a busy
+    machine that was a hundred times as long. Torch and the BLAS of scipy count their threads apart.
+    """
+    if work >= _LIGHT:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1, user_api="blas"):
+            yield
+    finally:
+        torch.set_num_threads(before)

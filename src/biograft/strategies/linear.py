@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from biograft.errors import BiograftError
-from biograft.strategies.inner import SMALL, Folds, Scaled, check, scalings, subsample
+from biograft.strategies.inner import SMALL, Folds, Scaled, check, scalings, subsample, threads_for
 from biograft.strategies.softmax import Softmax, follow
 
 __all__ = ["LinearFit", "logistic", "ridge", "subsample"]
@@ -64,6 +64,13 @@ def ridge(
     """
     targets = np.asarray(targets, dtype=np.float64).reshape(-1)
     check(features, targets)
+    with threads_for(features.size):
+        return _ridge(features, targets, groups, standardise, seed)
+
+
+def _ridge(
+    features: np.ndarray, targets: np.ndarray, groups: np.ndarray, standardise: bool | None, seed: int
+) -> LinearFit:
     exact = min(features.shape) <= SMALL
     choice = subsample(len(targets), len(targets) if exact else _MOST, seed)
     folds = Folds.draw(np.asarray(groups)[choice], np.zeros(len(choice), dtype=np.int64), not exact, seed)
@@ -209,8 +216,17 @@ def logistic(
             f"A classifier needs two classes: got one among {len(codes)} training records. "
             "Add records of another class, or mend the split."
         )
-    work = len(codes) * min(features.shape) * len(present)
-    folds = Folds.draw(np.asarray(groups), own, work > _WORK, seed)
+    with threads_for(features.size * len(present)):
+        return _logistic(features, present, own, classes, np.asarray(groups), standardise, seed)
+
+
+def _logistic(
+    features: np.ndarray, present: np.ndarray, own: np.ndarray, classes: int, groups: np.ndarray,
+    standardise: bool | None, seed: int,
+) -> LinearFit:  # fmt: skip
+    """``own`` ``(rows,)`` counts the classes that are ``present``; ``classes`` counts all."""
+    work = len(own) * min(features.shape) * len(present)
+    folds = Folds.draw(groups, own, work > _WORK, seed)
     candidates: list[tuple[float, float, Scaled, Softmax]] = []
     scores: dict[str, float] = {}
     for scaled in scalings(features, standardise):
@@ -220,8 +236,8 @@ def logistic(
         penalty = min(losses, key=losses.__getitem__)
         candidates.append((losses[penalty], penalty, scaled, softmax))
     loss, penalty, scaled, softmax = min(candidates, key=lambda candidate: candidate[0])
-    solution = softmax.solve(np.arange(len(codes)), penalty, None, tight=True)
-    weight, bias = np.zeros((classes, features.shape[1])), np.full(classes, np.log(0.5 / len(codes)))
+    solution = softmax.solve(np.arange(len(own)), penalty, None, tight=True)
+    weight, bias = np.zeros((classes, features.shape[1])), np.full(classes, np.log(0.5 / len(own)))
     weight[present] = softmax.weights(solution)
     bias[present] = solution[:, -1] - np.logaddexp.reduce(solution[:, -1])  # log probabilities of an average row
     share = np.bincount(own) / len(own)
