@@ -63,6 +63,14 @@ def test_a_failure_is_said_and_own_pairs_remain(program):
         families(sequences, PROTEIN, program="mmseqs")
 
 
+def test_no_room_for_its_files_is_said(program, monkeypatch, tmp_path):
+    program("echo 1")
+    monkeypatch.setattr(mmseqs.tempfile, "tempdir", str(tmp_path / "missing"))
+    found = families([ANCESTOR, OTHER, ANCESTOR[5:]], PROTEIN)
+    assert found.labels.tolist() == [0, 1, 0]
+    assert "without MMseqs2: [Errno 2]" in found.program
+
+
 def test_a_file_that_does_not_run_is_named(program):
     program("").write_bytes(b"\x7fELF no program")
     with pytest.raises(BiograftError, match="MMseqs2 does not start"):

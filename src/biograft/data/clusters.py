@@ -157,7 +157,7 @@ def _second_search(homology: Homology, components: Components, program: str) -> 
             rows = components.spokesmen(SPOKESMEN)
             pairs = tool.candidates(homology.sequences, rows, homology.identity)
             return pairs, f"shared k-mers and {tool}, exact alignment"
-    except BiograftError as fault:
+    except (BiograftError, OSError) as fault:  # such as no room for its files
         if program == "mmseqs":
             raise
         return none, f"{OWN}, without MMseqs2: {fault}"
