@@ -12,7 +12,7 @@ from biograft.data.records import Records
 from biograft.errors import BiograftError
 from biograft.progress import Progress
 
-__all__ = ["NEAR", "THRESHOLDS", "Audit", "Leak", "audit"]
+__all__ = ["NEAR", "THRESHOLDS", "Audit", "Conflicts", "Leak", "audit"]
 
 THRESHOLDS = (0.3, 0.4, 0.5, 0.7, 0.95)
 NEAR = 0.95

@@ -5,7 +5,7 @@ Rows at every ``BLOCK``-th letter are kept; walking back, one block at a time is
 
 import numpy as np
 
-__all__ = ["path"]
+__all__ = ["Rows", "path"]
 
 BLOCK = 128
 
