@@ -19,10 +19,12 @@ $(BIN)/python:
 	$(PYTHON) -m venv .venv
 
 $(USER_STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing into .venv: torch is large, the first time takes minutes."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
 $(DEVELOPER_STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing into .venv: torch is large, the first time takes minutes."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[develop]'
 	@touch $@ $(USER_STAMP)
 

@@ -3,8 +3,11 @@
 The data are made so that the right verdict is known: one source shares its motifs with the target, the other none.
 """
 
+import csv
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from biograft.data.generated import World
 from biograft.data.readers import read, write_table
@@ -108,16 +111,21 @@ def tables(out: Path | str, *, seed: int = 0, sizes: Sizes | None = None) -> dic
 
 
 def _verdicts(target: Records, grafts: dict[str, Result], seed: int) -> dict[str, Verdict]:
-    """Each graft against the net from scratch, by the saved models' answers for the same test records."""
+    """Each graft against the net from scratch, by what the runs wrote down for the same test records."""
     test = target.take([row for row, part in enumerate(target.column("set")) if part == "test"])
-    models = {name: result.model.model for name, result in grafts.items()}
-    outputs = {
-        name: model.outputs([model.backbone.encode(sequence) for sequence in test.sequences])
-        for name, model in models.items()
-    }
-    rival = models[RIVAL]
+    rival = grafts[RIVAL].model.model
     part = examine(test, rival.level.read(test, "label"), rival.kind, rival.level, identity=0.4, seed=seed)
+    outputs = {name: _outputs(result, part.records.ids) for name, result in grafts.items()}
     return {name: part.against(outputs[name], outputs[RIVAL], RIVAL) for name in grafts if name != RIVAL}
+
+
+def _outputs(result: Result, ids: list[str]) -> np.ndarray:
+    """``(records, classes)`` logarithms of the probabilities in ``predictions.tsv``, in the order of ``ids``."""
+    with (result.folder / "predictions.tsv").open(encoding="utf-8", newline="") as stream:
+        rows = {row["id"]: row for row in csv.DictReader(stream, delimiter="\t")}
+    names = [f"p:{name}" for name in result.report["task"]["classes"]]
+    found = np.array([[float(rows[identity][name]) for name in names] for identity in ids])
+    return np.log(np.maximum(found, np.finfo(float).tiny))
 
 
 def _introduction(sizes: Sizes, related: Result, unrelated: Result) -> list[str]:
