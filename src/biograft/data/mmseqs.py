@@ -66,7 +66,7 @@ class MMseqs2:
                 stream.writelines(
                     f">{row}\n{sequences[row]}\n" for row in rows.tolist() if len(sequences[row]) <= LONGEST
                 )
-            # MMseqs2's own rule for clusters, with a floor: more sensitive for lower thresholds
+            # much as MMseqs2 sets it for clusters: more sensitive for lower thresholds
             sensitivity = str(round(float(np.clip(1 + 10 * (0.7 - identity), 4, 6)), 2))
             threads = ("--threads", str(workers()))
             _run(self.path, "createdb", fasta, database, "--dbtype", "1", "--shuffle", "0")
