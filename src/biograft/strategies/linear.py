@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy.stats import rankdata
+from scipy.stats import t as student
 from torch import Tensor
 
 from biograft.errors import BiograftError
@@ -50,7 +51,7 @@ def ridge(
     """Least squares with an L2 penalty, solved exactly.
 
     Taken is the penalty of least squared error on inner folds; or, where another one ranks held-out rows better
-    by more than two standard errors over the folds, that one, its slope corrected by the held-out rows.
+    beyond the 95 % interval over the folds (Student's), that one, its slope corrected by the held-out rows.
 
     Args:
         features: ``(rows, features)``.
@@ -168,7 +169,7 @@ def _choose(
     ranking = np.stack([[fold.ranking() for fold in held] for _, held in tried])  # (scalings, folds, penalties)
     other, spot = np.unravel_index(ranking.mean(1).argmax(), errors.shape)
     gain = ranking[other, :, spot] - ranking[which, :, place]
-    if gain.mean() <= 2 * gain.std(ddof=1) / np.sqrt(len(gain)):
+    if gain.mean() <= student.ppf(0.975, len(gain) - 1) * gain.std(ddof=1) / np.sqrt(len(gain)):
         return tried[which][0], float(grid[place]), 1.0, why
     scaled, held = tried[other]
     pairs = [(fold.answers[spot] - fold.answers[spot].mean(), fold.truth) for fold in held]
