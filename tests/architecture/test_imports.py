@@ -11,6 +11,8 @@ ROOT = Path(__file__).resolve().parents[2] / "src" / "biograft"
 HOMES = {  # package -> the only file or folder that knows it
     "transformers": "backbones/huggingface.py",
     "peft": "backbones/huggingface.py",
+    "tokenizers": "backbones/huggingface.py",
+    "huggingface_hub": "backbones/huggingface.py",
     "jinja2": "evaluation/report.py",
     "typer": "cli",
     "click": "cli",

@@ -11,7 +11,7 @@ LAYERS = (
     ("cli",),
     ("flows",),
     ("trainer",),
-    ("judgement", "optimisers"),
+    ("judgement", "optimisers", "gradients"),
     ("strategies", "bundle"),
     ("evaluation", "model"),
     ("tasks", "backbones"),

@@ -114,7 +114,9 @@ def named(name: str) -> Alphabet:
 def reverse_complement(sequence: str, alphabet: Alphabet) -> str:
     """The other strand, read in its own direction; ambiguity letters are complemented too."""
     if alphabet.name not in COMPLEMENTS:
-        raise BiograftError(f"A {alphabet.title} sequence has no reverse complement: expected DNA or RNA.")
+        raise BiograftError(
+            f"A {alphabet.title} sequence has no reverse complement: expected DNA or RNA. Leave it out."
+        )
     return sequence.translate(COMPLEMENTS[alphabet.name])[::-1]
 
 

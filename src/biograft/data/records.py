@@ -171,5 +171,5 @@ def _same_lengths(rows: int, columns: Mapping[str, Sequence[object]]) -> None:
     for name, values in columns.items():
         if len(values) != rows:
             raise BiograftError(
-                f"Column '{name}' has {len(values)} values: expected one for each of the {rows} sequences."
+                f"Column '{name}' has {len(values)} values: expected one for each of the {rows} sequences. Fill it."
             )
