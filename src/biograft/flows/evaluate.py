@@ -45,6 +45,7 @@ def evaluate(
         masks: columns of 0 and 1 per residue; those count where all are 1.
         out: folder for ``report.json``, ``report.html`` and ``predictions.tsv``; None writes nothing.
         identity: from which on records are of one family, resampled together.
+        hardware: None takes what a fit would take here, so that its test part gives the same numbers again.
 
     Returns:
         The content of ``report.json``: as that of a fit, without baselines and verdict.
@@ -60,6 +61,7 @@ def evaluate(
     name = label or bundle.label
     records, units = _labelled(bundle, table, name, masks)
     encode, kind = bundle.model.backbone.encode, bundle.model.kind
+    hardware = hardware or Hardware.choose()
     outputs = bundle.model.outputs([encode(s) for s in records.sequences], hardware, progress=progress)
     predictions = bundle.answer(records, outputs)
     found = find_families(records.sequences, records.alphabet, identity)
@@ -74,7 +76,12 @@ def evaluate(
             "identity": identity,
             "notes": [note for note in (part.note, *doubts(measured)) if note],
         },
-        "model": {"backbone": bundle.model.backbone.name},
+        "model": {
+            "backbone": bundle.model.backbone.name,
+            "parameters": sum(parameter.numel() for parameter in bundle.model.parameters()),
+            "precision": hardware.precision,
+            "device": hardware.device,
+        },
         "recipe": bundle.card.get("recipe", {}),
         "metrics": {"test": intervals(measured)},
         "per_class": part.classes(outputs),
