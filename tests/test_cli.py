@@ -18,7 +18,7 @@ from biograft.cli import app, screen
 from biograft.flows import split as flow
 
 COMMANDS = ["fit", "predict", "evaluate", "report", "demo", "embed", "split", "audit", "list"]
-LATER = ["--source", "--lambda", "--seeds", "--sequences", "--ontology", "compare", "rank", "pretrain", "serve"]
+LATER = ["--seeds", "--sequences", "--ontology", "compare", "rank", "pretrain", "serve"]
 ROWS = "id\tsequence\ty\np1\tMKVLAAGIVGMKVLAAGIVG\ta\np2\tWLFNNDEQRSWLFNNDEQRS\tb\np3\tHHTTYYPPCCHHTTYYPPCC\ta\n"
 
 

@@ -44,6 +44,9 @@ _OWN: dict[str, tuple[Entry, ...]] = {
         ),
         Entry("frozen", "biograft.strategies.frozen:Frozen", "the backbone rests, a head learns on its vectors"),
         Entry("full", "biograft.strategies.full:Full", "all weights learn, from what the backbone knows"),
+        Entry(
+            "joint", "biograft.strategies.joint:Joint", "source and target are learned together: L_source + λ L_target"
+        ),
     ),
     "levels": (
         Entry("sequence", "biograft.tasks.levels:Sequence", "one label per sequence"),

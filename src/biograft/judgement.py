@@ -13,7 +13,7 @@ from biograft.hardware import Hardware
 from biograft.model import Model
 from biograft.tasks.metrics import METRICS
 
-__all__ = ["Judge", "Judgement", "by_part"]
+__all__ = ["Judge", "Judgement", "by_part", "of_target"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,11 @@ def _or_lowest(number: float) -> float:
 
 Judge = Callable[[Any], Judgement]
 """Called with what the loop trains; leaves its weights alone and draws no random numbers."""
+
+
+def of_target(judge: Judge, target: Callable[[Any], Model]) -> Judge:
+    """Judge the model of the target within what the loop trains."""
+    return lambda learner: judge(target(learner))
 
 
 def by_part(examples: Examples, hardware: Hardware) -> Judge:

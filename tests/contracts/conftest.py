@@ -23,8 +23,8 @@ from biograft.data.examples import Examples, ExampleStream
 from biograft.data.packed import Packed
 from biograft.data.records import Records
 from biograft.hardware import Hardware
-from biograft.judgement import by_part
-from biograft.model import Model
+from biograft.judgement import by_part, of_target
+from biograft.model import LinearHead, Model
 from biograft.run import RunFolder
 from biograft.strategies.strategy import FixedFeatures, Strategy
 from biograft.tasks.task import LabelKind, Level
@@ -129,6 +129,7 @@ class Trial:
         records: the training part, and what is asked afterwards.
         notes: of the strategy's start.
         began: loss on the training part right after that.
+        looped: whether it needed the loop.
     """
 
     strategy: Strategy
@@ -138,6 +139,7 @@ class Trial:
     valid: Examples
     notes: list[str]
     began: float = float("nan")
+    looped: bool = False
 
     @classmethod
     def of(cls, strategy: str, backbone: str, level: str, kind: str, weights: int = 0) -> "Trial":
@@ -165,14 +167,19 @@ class Trial:
             torch.manual_seed(3)
             features = _features(self.model, train) if self.strategy.exact(self.model.level) else None
             self.notes = self.strategy.start(self.model, features)
-            phases = self.strategy.phases(self.model)
+            source = self._source() if "source" in self.strategy.streams else None
+            learner = self.strategy.learner(self.model, source and source[0])
+            phases = self.strategy.phases(learner)
+        self.looped = bool(phases)
         self.began = float("nan") if cached else self.loss()
         if phases:
-            stream, hardware = ExampleStream(train, 60, 5), Hardware()
+            streams, hardware = {"target": ExampleStream(train, 60, 5)}, Hardware()
+            if source:
+                streams["source"] = source[1]
             training = Training(steps=steps, every=3, save_seconds=1e9 if stop is None else 0.0)
-            judge = by_part(valid, hardware) if judged else None
+            judge = of_target(by_part(valid, hardware), self.strategy.target) if judged else None
             run = RunFolder.open(folder / "run", {})
-            loop = Trainer(self.model, phases, {"target": stream}, judge, training, hardware, run, 9)
+            loop = Trainer(learner, phases, streams, judge, training, hardware, run, 9)
 
             def interrupt(step: int) -> None:
                 if step == stop:
@@ -183,6 +190,15 @@ class Trial:
             self.model.backbone = whole
         self.strategy.finish(self.model)
         return self
+
+    def _source(self) -> tuple[Model, ExampleStream]:
+        """Another task on the same backbone, and its batches."""
+        backbone = self.model.backbone
+        level: Level = resolve("levels", "residue" if backbone.resolution == 1 else "sequence")()
+        records = random_table(level.name, "classification", 20, seed=2)
+        kind: LabelKind = resolve("label_kinds", "classification").learn(level.read(records, "label").values, "label")
+        model = Model(backbone, LinearHead(level, backbone.width, kind.width), level, kind)
+        return model, ExampleStream(_examples(model, records), 60, 6)
 
     def _stored(self, part: Examples, folder: Path) -> Examples:
         backbone, pooled = self.model.backbone, self.model.level.resolution is None

@@ -17,6 +17,7 @@ from biograft.cli.options import (
     FitLabel,
     IdColumn,
     Identity,
+    Lambda,
     LevelName,
     Masks,
     Pool,
@@ -27,8 +28,12 @@ from biograft.cli.options import (
     Seed,
     SequenceColumn,
     Sequences,
+    SourceLabel,
+    SourceMasks,
+    SourceTable,
     SplitHow,
     StrategyName,
+    StrategyOptions,
     Table,
     TableOrRecipe,
     TaskName,
@@ -61,6 +66,11 @@ def fit(
     identity: Identity = 0.4,
     train_limit: TrainLimit = None,
     epochs: Epochs = None,
+    strategy_option: StrategyOptions = None,
+    source: SourceTable = "",
+    source_label: SourceLabel = "",
+    source_mask: SourceMasks = None,
+    lambda_: Lambda = "",
     seed: Seed = 0,
     sequence: SequenceColumn = "sequence",
     id: IdColumn = None,
@@ -94,7 +104,8 @@ def _recipe(ctx: typer.Context, table: Path) -> Any:
 
     names = {field.name for field in fields(Recipe)} - {"table"}
     options = {name: value for name, value in ctx.params.items() if name in names}
-    options["mask"] = list(options["mask"] or ())
+    for name in ("mask", "source_mask", "strategy_option"):
+        options[name] = list(options[name] or ())
     if table.suffix.lower() != ".toml":
         return Recipe.of({"table": str(table), **options})
     given = {name: value for name, value in options.items() if _is_given(ctx, name)}

@@ -10,8 +10,9 @@ from biograft.errors import BiograftError
 
 __all__ = [
     "FORMS", "LEARN", "READ", "RUN", "AlphabetName", "AsJSON", "BackboneName", "BackboneOf", "Device", "Epochs",
-    "FitLabel", "IdColumn", "Identity", "LevelName", "Masks", "Pool", "Precision", "Quiet", "ReportFolder",
-    "RunFolder", "Seed", "SequenceColumn", "Sequences", "SplitHow", "StrategyName", "Table", "TableOrRecipe",
+    "FitLabel", "IdColumn", "Identity", "Lambda", "LevelName", "Masks", "Pool", "Precision", "Quiet", "ReportFolder",
+    "RunFolder", "Seed", "SequenceColumn", "Sequences", "SourceLabel",
+    "SourceMasks", "SourceTable", "SplitHow", "StrategyName", "StrategyOptions", "Table", "TableOrRecipe",
     "TaskName", "TrainLimit", "Unknown", "file_to_write", "folder_to_write",
 ]  # fmt: skip
 
@@ -102,7 +103,10 @@ BackboneOf = Annotated[
     str, typer.Option("--backbone", help=f"{BACKBONES.capitalize()}.", metavar="NAME|FOLDER", show_default=False)
 ]
 StrategyName = Annotated[
-    str, _name(help="How it learns: scratch, frozen or full; auto: frozen where the backbone rests or knows something.")
+    str,
+    _name(
+        help="How it learns: see 'biograft list strategies'; auto: frozen where the backbone rests or knows something."
+    ),
 ]
 Pool = Annotated[
     str, _name(help="mean of all letters, or positions side by side (sequences of one length); auto: what fits.")
@@ -129,6 +133,30 @@ Epochs = Annotated[
     float | None,
     typer.Option(help="Passes over the training part at most; left out: set by its size.", rich_help_panel=LEARN),
 ]
+StrategyOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--strategy-option", help="A choice of the strategy, such as learning_rate=1e-4. May be given again.",
+        metavar="NAME=VALUE", rich_help_panel=LEARN,
+    ),
+]  # fmt: skip
+SourceTable = Annotated[
+    str, typer.Option("--source", help="Table learned together with this one.", metavar="TABLE", rich_help_panel=LEARN)
+]
+SourceLabel = Annotated[
+    str, typer.Option("--source-label", help="Its label column.", metavar="COL", rich_help_panel=LEARN)
+]
+SourceMasks = Annotated[
+    list[str] | None,
+    typer.Option("--source-mask", help="As --mask, for the source.", metavar="COL", rich_help_panel=LEARN),
+]
+Lambda = Annotated[
+    str,
+    typer.Option(
+        "--lambda", help="Weight of this table against the source's 1: a number, inf, rising or learned.",
+        metavar="X", rich_help_panel=LEARN,
+    ),
+]  # fmt: skip
 Seed = Annotated[int, typer.Option(help="Of all random choices, 0 or more.", callback=_seed)]
 
 SequenceColumn = Annotated[str, _column("--sequence", help="Column of the sequences.")]

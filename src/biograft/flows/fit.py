@@ -10,7 +10,6 @@ import torch
 
 from biograft.backbones.backbone import Backbone
 from biograft.bundle import Bundle, load, load_backbone
-from biograft.catalog import resolve
 from biograft.data.examples import ExampleStream
 from biograft.data.readers import read, write_table
 from biograft.data.records import Records
@@ -23,11 +22,13 @@ from biograft.flows.inputs import Inputs, fixed_features
 from biograft.flows.prepare import Prepared, prepare
 from biograft.flows.recipe import Recipe
 from biograft.flows.report import Story, write_report
+from biograft.flows.sources import SOURCE, Source
 from biograft.hardware import Hardware
-from biograft.judgement import by_part
+from biograft.judgement import by_part, of_target
 from biograft.model import Model
 from biograft.progress import Clock, Stages
 from biograft.run import RunFolder
+from biograft.strategies.choices import strategy_of
 from biograft.strategies.simple import Labelled, simple_answers
 from biograft.strategies.strategy import Strategy
 from biograft.tasks.levels import Sequence as SequenceLevel
@@ -131,7 +132,14 @@ def fit_recipe(
         raise BiograftError(
             f"The table '{recipe.table}' has changed since the recipe was made. Remove table_digest to use it."
         )
-    recipe = replace(recipe, table_digest=found, device=hardware.device, precision=hardware.precision)
+    origin = file_digest(recipe.source) if recipe.source else ""
+    if recipe.source_digest not in ("", origin):
+        raise BiograftError(
+            f"The source '{recipe.source}' has changed since the recipe was made. Remove source_digest to use it."
+        )
+    recipe = replace(
+        recipe, table_digest=found, source_digest=origin, device=hardware.device, precision=hardware.precision
+    )
     records.column(recipe.label)
     folder = RunFolder.open(out or _default_folder(recipe), recipe.as_dict())
     report = folder.report()
@@ -197,8 +205,14 @@ class _Fit:
         strategy_name = recipe.strategy
         if strategy_name == "auto":
             rests = backbone.pretrained or not any(True for _ in backbone.parameters())
-            strategy_name = "frozen" if rests else "scratch"
-        strategy: Strategy = resolve("strategies", strategy_name)()
+            strategy_name = "joint" if recipe.source else "frozen" if rests else "scratch"
+        strategy = strategy_of(strategy_name, recipe.options)
+        if bool(recipe.source) != (SOURCE in strategy.streams):
+            raise BiograftError(
+                f"Strategy '{strategy.name}' learns from {' and '.join(strategy.streams)}: got "
+                f"{f'--source {recipe.source}' if recipe.source else 'no --source'}. "
+                f"{'Choose --strategy joint, or leave the source out.' if recipe.source else 'Name one with --source.'}"
+            )
         level = _pooled(recipe.pool, level, backbone, prepared.records)
         head = strategy.head(backbone, level, prepared.kind)
         return Model(backbone, head, level, prepared.kind), strategy
@@ -213,16 +227,23 @@ class _Fit:
             with inputs.read_by(model):
                 features = fixed_features(model, train, recipe.seed) if strategy.exact(model.level) else None
                 notes = strategy.start(model, features)
-                phases = strategy.phases(model)
+                source = Source.of(recipe, model) if SOURCE in strategy.streams else None
+                learner = strategy.learner(model, source.model if source else None)
+                phases = strategy.phases(learner)
                 if phases:
-                    training = Training() if recipe.epochs is None else Training(epochs=recipe.epochs)
-                    target = ExampleStream(train, training.budget(int(train.costs.sum())), recipe.seed)
-                    judge = by_part(valid, self.hardware) if len(valid) else None
+                    training = Training() if recipe.epochs is None else Training(epochs=recipe.epochs, min_steps=1)
+                    budget = training.budget(int(train.costs.sum()))
+                    streams = {"target": ExampleStream(train, budget, recipe.seed)}
+                    if source:
+                        streams[SOURCE] = source.stream(budget, recipe.seed)
+                    judge = of_target(by_part(valid, self.hardware), strategy.target) if len(valid) else None
                     trainer = Trainer(
-                        model, phases, {"target": target}, judge, training, self.hardware, self.folder, recipe.seed
+                        learner, phases, streams, judge, training, self.hardware, self.folder, recipe.seed
                     )
                     outcome = trainer.run(told)
             strategy.finish(model)
+            if source:
+                notes += source.told(self.hardware, prepared.part("test")[0], recipe.identity)
         return outcome, notes
 
     def _answer(self, model: Model, inputs: Inputs, prepared: Prepared) -> dict[str, np.ndarray]:

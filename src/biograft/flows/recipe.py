@@ -14,6 +14,7 @@ from biograft.errors import BiograftError
 __all__ = ["POOLS", "Recipe"]
 
 POOLS = ("auto", "mean", "positions")
+SCHEDULES = ("rising", "learned")  # of λ, in place of a number
 LARGEST_SEED = 2**63 - 1  # what torch takes
 _WORDS = {str: "text", int: "a whole number", float: "a number", tuple: "a list of texts"}
 
@@ -27,6 +28,9 @@ class Recipe:
         table_digest: of its content.
         pool: ``mean``, ``positions`` or ``auto`` (positions for one-hot letters of records of one length).
         epochs: None takes the default of the loop.
+        strategy_option: NAME=VALUE for fields of the strategy.
+        source: table that is learned together with this one; '' for none. ``source_label`` and ``source_mask`` as here.
+        lambda_: weight of the target against the source's 1: a number above 0, ``inf``, ``rising`` or ``learned``.
 
     Raises:
         BiograftError: a value of another type, a name that doesn't exist, a number outside its range.
@@ -48,16 +52,23 @@ class Recipe:
     pool: str = "auto"
     train_limit: int | None = None
     epochs: float | None = None
+    strategy_option: tuple[str, ...] = ()
+    source: str = ""
+    source_label: str = ""
+    source_mask: tuple[str, ...] = ()
+    lambda_: str = ""
     seed: int = 0
     device: str = "auto"
     precision: str = "auto"
     table_digest: str = ""
+    source_digest: str = ""
 
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(type(self)).items():
             _check_type(name, getattr(self, name), kind)
         self._check_names()
         self._check_numbers()
+        self._check_source()
 
     def _check_names(self) -> None:
         for option, column in (("--sequence", self.sequence), ("--id", self.id or "id")):
@@ -96,9 +107,36 @@ class Recipe:
         if not 0 <= self.seed <= LARGEST_SEED:
             raise BiograftError(f"--seed is a whole number: got {self.seed}, expected 0 or more. Choose another.")
 
+    def _check_source(self) -> None:
+        if bool(self.source) != bool(self.source_label):
+            given, missing = ("--source", "--source-label COL") if self.source else ("--source-label", "--source TABLE")
+            raise BiograftError(f"A source is a table and its label column: got {given} alone. Add {missing}.")
+        if self.lambda_ and not self.source:
+            raise BiograftError(
+                f"--lambda weighs the target against a source: got {self.lambda_} and no --source. Add one."
+            )
+        if self.lambda_ and self.lambda_ not in SCHEDULES:
+            try:
+                fits = float(self.lambda_) > 0
+            except ValueError:
+                fits = False
+            if not fits:
+                raise BiograftError(
+                    f"--lambda: got '{self.lambda_}', expected a number above 0, inf, rising or learned. 1 is usual."
+                )
+
     def as_dict(self) -> dict[str, Any]:
         """Fields as TOML holds them."""
-        return {**asdict(self), "mask": list(self.mask)}
+        values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {name.rstrip("_"): value for name, value in values.items()}
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Choices of the strategy, λ among them."""
+        if not self.lambda_:
+            return self.strategy_option
+        own = "schedule" if self.lambda_ in SCHEDULES else "weight"
+        return (f"{own}={self.lambda_}", *self.strategy_option)
 
     @classmethod
     def of(cls, choices: Mapping[str, Any], source: str = "") -> "Recipe":
@@ -107,8 +145,8 @@ class Recipe:
         Args:
             source: file that the choices stand in, for messages; '' for none.
         """
-        known = [field.name for field in fields(cls)]
-        wrong = sorted(set(choices) - set(known))
+        known = [field.name.rstrip("_") for field in fields(cls)]
+        wrong = sorted({name.rstrip("_") for name in choices} - set(known))
         if wrong:
             raise BiograftError(f"Unknown choice '{wrong[0]}' in '{source}'. A recipe may hold: {', '.join(known)}.")
         for name, what in (("table", "the sequences"), ("label", "the labels")):
@@ -116,11 +154,16 @@ class Recipe:
                 raise BiograftError(f"'{source}' doesn't say what holds {what}: got no '{name}'. Add {name} = \"...\".")
             if not choices.get(name):
                 raise BiograftError(f"Which column holds {what}? Got no --{name}. Name it with --{name} COL.")
-        mask = choices.get("mask", ())
+        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in choices.items()}
         try:
-            return cls(**{**choices, "mask": tuple(mask) if isinstance(mask, list) else mask})
+            return cls(**{_field(name): value for name, value in values.items()})
         except BiograftError as fault:
             raise BiograftError(f"{fault} ('{source}')") if source else fault from None
+
+
+def _field(name: str) -> str:
+    """``lambda`` is a word of Python's own; the field has a line behind it."""
+    return "lambda_" if name == "lambda" else name
 
 
 def _check_type(name: str, value: Any, kind: Any) -> None:

@@ -3,17 +3,25 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from biograft.backbones.backbone import Backbone
 from biograft.data.alphabet import Alphabet
-from biograft.data.examples import Examples
+from biograft.data.examples import Examples, ExampleStream
+from biograft.data.nearest import nearest
 from biograft.data.readers import read
 from biograft.data.records import Records
 from biograft.data.split import Split, by_column
 from biograft.flows.prepare import Prepared, part_records, prepare
+from biograft.flows.recipe import Recipe
+from biograft.hardware import Hardware
+from biograft.judgement import by_part
+from biograft.model import LinearHead, Model
 from biograft.tasks.task import Task
 
-__all__ = ["Choice", "examples", "load_source"]
+__all__ = ["SOURCE", "Choice", "Source", "examples", "load_source"]
+
+SOURCE = "source"
 
 
 @dataclass(frozen=True)
@@ -52,3 +60,52 @@ def examples(prepared: Prepared, part: str, backbone: Backbone, letters: int | N
     targets, known = prepared.kind.encode(units.values)
     rows = [backbone.encode(sequence) for sequence in records.sequences]
     return Examples(rows, targets, known & units.counted, units.lengths, families)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A source of a joint run.
+
+    Attributes:
+        prepared: the table and its parts.
+        model: its head on the target's backbone; the target's own head where both ask for the same classes.
+        label: name of the label column.
+    """
+
+    prepared: Prepared
+    model: Model
+    label: str
+
+    @classmethod
+    def of(cls, recipe: Recipe, target: Model) -> "Source":
+        """Read the source of a recipe. Draws no random numbers of the caller's."""
+        choice = Choice(recipe.source, recipe.source_label, recipe.source_mask)
+        backbone = target.backbone
+        prepared = load_source(
+            choice, backbone.alphabet, unknown=recipe.unknown, identity=recipe.identity, seed=recipe.seed
+        )
+        level, kind = prepared.level, prepared.kind
+        if kind.name == "classification" and (level, kind) == (target.level, target.kind):
+            return cls(prepared, Model(backbone, target.head, level, kind), recipe.source_label)
+        with torch.random.fork_rng():
+            head = LinearHead(level, backbone.width, kind.width)
+        return cls(prepared, Model(backbone, head, level, kind), recipe.source_label)
+
+    def stream(self, budget: int, seed: int) -> ExampleStream:
+        """Batches of the training part."""
+        return ExampleStream(examples(self.prepared, "train", self.model.backbone), budget, seed)
+
+    def told(self, hardware: Hardware, test: Records, identity: float) -> list[str]:
+        """For the report: what is left of the source at the end, and what it shares with the target's test part."""
+        train = self.prepared.part("train")[0]
+        text = f"Learned together with the source '{self.label}' ({len(train):,} training records)"
+        valid = examples(self.prepared, "valid", self.model.backbone)
+        if len(valid):
+            kept = by_part(valid, hardware)(self.model)
+            text += f"; at the end, {kept.metric} of its validation part is {kept.value:.3f}"
+        near = nearest(test.sequences, train.sequences, test.alphabet).identity
+        alike = (
+            f"{(near >= identity).sum():,} of the {len(test):,} test records are {identity:.0%} or more alike to a "
+            f"record of the source, {(near >= 1).sum():,} are copies."
+        ).replace("%", " %")
+        return [f"{text}.", alike]
