@@ -18,6 +18,7 @@ MOST_POINTS = 2000  # beyond it points would only cover each other: cells are sh
 HEXAGON = 5.0
 SHADES = 6
 MOST_COUNTED = 12  # classes up to which every cell shows its number
+MOST_LETTERS = 21  # of the name of a class beside a matrix
 WIDE = 680  # of a matrix of more classes
 BINS = 20
 MOST_STEPS = 240  # of a curve
@@ -114,8 +115,8 @@ class _Grid(NamedTuple):
 def matrix(counts: np.ndarray, names: Sequence[str]) -> str:
     """Confusion: rows are true classes, columns predicted ones; shaded by the share of the true class."""
     size, wide = len(names), WIDTH if len(names) <= MOST_COUNTED else WIDE
-    letters = 12 if size <= 20 else 10.5
-    shown = [name if len(name) <= 20 else f"{name[:19]}…" for name in names]
+    letters = 11 if size <= 20 else 10.5
+    shown = [name if len(name) <= MOST_LETTERS else f"{name[: MOST_LETTERS - 1]}…" for name in names]
     margin = min(0.6 * letters * max(map(len, shown)) + 12, 0.34 * wide)
     grid = _Grid(margin, margin + 20, min((wide - margin - 2) / size, 76.0))
     parts = [words(grid.left, 12, "predicted →", class_="name")]
