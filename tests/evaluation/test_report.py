@@ -240,7 +240,7 @@ def test_numbers_for_people() -> None:
         "0.00012",
         "83,427",
     ]
-    assert Dot("mean", -0.001, -0.006, -5.1e-06).text == "-0.001 (-0.006 to -0.000)"
+    assert Dot("mean", -0.001, -0.006, -5.1e-06).text == "-0.001 (-0.006 to 0.000)"
     assert Dot("mean", 2e-5, 1e-5, 3e-5).text == "2e-05 (1e-05 to 3e-05)"
     assert Dot("mean", 2.0, None, None).text == "2.000"
 

@@ -27,7 +27,7 @@ def spoken(value: float | None, size: float | None = None) -> str:
     size = abs(value) if size is None else size
     if 0 < size < 0.001:
         return f"{value:.2g}"
-    return f"{value:,.{3 if size < 10 else 2 if size < 100 else 1}f}"
+    return f"{value:z,.{3 if size < 10 else 2 if size < 100 else 1}f}"
 
 
 @dataclass(frozen=True)
