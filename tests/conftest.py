@@ -1,4 +1,4 @@
-"""What all tests share: where real data lie, a cache of their own, two threads."""
+"""What all tests share: where real data lie, a cache of their own, one thread (the nets are tiny)."""
 
 import os
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Vectors cached by tests never reach the user's cache."""
     before = os.environ.get("BIOGRAFT_CACHE")
     os.environ["BIOGRAFT_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     yield
     if before is None:
         del os.environ["BIOGRAFT_CACHE"]

@@ -17,8 +17,8 @@ from biograft.backbones import store
 from biograft.cli import app, screen
 from biograft.flows import split as flow
 
-COMMANDS = ["fit", "predict", "evaluate", "report", "demo", "embed", "split", "audit", "list"]
-LATER = ["--seeds", "--sequences", "--ontology", "compare", "rank", "pretrain", "serve"]
+COMMANDS = ["fit", "predict", "evaluate", "report", "demo", "embed", "split", "audit", "list", "pretrain"]
+LATER = ["--seeds", "--sequences", "--ontology", "compare", "rank", "serve"]
 ROWS = "id\tsequence\ty\np1\tMKVLAAGIVGMKVLAAGIVG\ta\np2\tWLFNNDEQRSWLFNNDEQRS\tb\np3\tHHTTYYPPCCHHTTYYPPCC\ta\n"
 
 
@@ -61,7 +61,7 @@ def test_help_explains_every_option_and_shows_an_example(command):
     ("command", "options"),
     [
         ("fit", "label out sequence id level task alphabet unknown split identity mask backbone strategy pool "
-         "train-limit epochs seed device precision json quiet"),
+         "train-limit epochs strategy-option source source-label source-mask lambda seed device precision json quiet"),
         ("predict", "out format probabilities sequence id alphabet unknown device precision quiet"),
         ("evaluate", "label out identity seed mask sequence id alphabet unknown device precision json quiet"),
         ("embed", "backbone out pool sequence id alphabet unknown device precision json quiet"),
