@@ -230,8 +230,13 @@ def report(
         raise BiograftError(f"The run '{run}' is not finished: it has no report yet. Continue it with biograft fit.")
     if content is None:
         raise BiograftError(f"'{run}' is no run: got no report.json in it, expected the folder of a fit. Check it.")
-    say(text(content), quiet)
-    say(f"\nReport: {run / 'report.html'}", quiet)
+    if "corpus" in content:
+        from biograft.flows.pretrain import summary
+
+        say("\n".join(summary(content)), quiet)
+    else:
+        say(text(content), quiet)
+        say(f"\nReport: {run / 'report.html'}", quiet)
     if as_json:
         numbers(content)
 

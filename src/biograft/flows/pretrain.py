@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from biograft.backbones import esm2
 from biograft.backbones.encoder import ESM2_VOCABULARY, Encoder, EncoderConfiguration
-from biograft.data.alphabet import Alphabet
+from biograft.data.alphabet import Alphabet, named
 from biograft.data.corpus import Corpus, HeldOut, MaskedStream, Masking, hold_out
 from biograft.data.examples import ExampleStream
 from biograft.data.readers import read, table, write_table
@@ -30,7 +30,7 @@ from biograft.run import RunFolder
 from biograft.strategies.pretraining import CORPUS, Pretraining, masked_scores
 from biograft.trainer import Trainer, Training
 
-__all__ = ["PretrainRecipe", "Pretrained", "pretrain"]
+__all__ = ["PretrainRecipe", "Pretrained", "pretrain", "summary"]
 
 EVERY = 25  # validations in all
 JUDGED = 25_000  # letters of a source that each validation looks at
@@ -316,3 +316,18 @@ def _report(
         "environment": environment(),
         "recipe": recipe.as_dict(),
     }
+
+
+def summary(report: Mapping[str, Any]) -> list[str]:
+    """The report in a few lines."""
+    encoder, corpus, found = report["encoder"], report["corpus"], report["metrics"]["valid"]
+    guess = named(encoder["alphabet"]).core
+    lines = [
+        f"Encoder of {encoder['parameters'] / 1e6:.2f} million parameters: {encoder['layers']} blocks of width "
+        f"{encoder['width']}, {encoder['heads']} heads.",
+        f"Read {corpus['letters_read']:,} letters of {corpus['sequences']:,} sequences, "
+        f"which have {corpus['letters']:,}.",
+        f"On {corpus['held_out']} sequences held out with {corpus['relatives_left_out']:,} relatives: perplexity "
+        f"{found['perplexity']:.2f} (a blind guess: {guess}), {found['accuracy']:.1%} of the masked letters right.",
+    ]
+    return lines + [f"Source {name}: {value:.3f}" for name, value in found.items() if ": " in name]
