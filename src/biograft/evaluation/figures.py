@@ -117,7 +117,7 @@ def matrix(counts: np.ndarray, names: Sequence[str]) -> str:
     size, wide = len(names), WIDTH if len(names) <= MOST_COUNTED else WIDE
     letters = 11 if size <= 20 else 10.5
     shown = [name if len(name) <= MOST_LETTERS else f"{name[: MOST_LETTERS - 1]}…" for name in names]
-    margin = min(0.6 * letters * max(map(len, shown)) + 12, 0.34 * wide)
+    margin = min(max(46.0, 0.6 * letters * max(map(len, shown)) + 12), 0.34 * wide)  # room for the word above it
     grid = _Grid(margin, margin + 20, min((wide - margin - 2) / size, 76.0))
     parts = [words(grid.left, 12, "predicted →", class_="name")]
     parts.append(words(grid.left - 6, grid.top - 6, "true ↓", "end", class_="name"))
