@@ -37,8 +37,13 @@ class LinearHead(nn.Module):
         self.linear = nn.Linear(level.features(width), outputs)
 
     def forward(self, vectors: Packed) -> Tensor:
-        """Packed vectors ``(tokens, width)`` -> ``(units, outputs)``."""
-        return self.linear(self.dropout(self.level.readout(vectors)))
+        """Packed vectors ``(tokens, width)`` -> ``(units, outputs)``, always in single precision.
+
+        In bf16 a solved head would tie answers that differ in the third digit, and cost no less.
+        """
+        features = self.level.readout(vectors).float()
+        with torch.autocast(features.device.type, enabled=False):
+            return self.linear(self.dropout(features))
 
     def set_linear(self, weight: np.ndarray, bias: np.ndarray) -> None:
         """Take over a solution found outside the loop: ``(outputs, features)`` and ``(outputs,)``."""
