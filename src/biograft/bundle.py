@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from biograft import catalog
-from biograft.backbones import esm2
+from biograft.backbones import checkpoint, esm2, huggingface
 from biograft.backbones.backbone import Backbone
 from biograft.data.alphabet import named
 from biograft.data.nearest import nearest
@@ -170,15 +170,22 @@ def load(path: Path | str) -> Bundle:
 
 
 def load_backbone(name: str, alphabet: str) -> Backbone:
-    """A backbone by catalog name (fresh weights), from a trained model's folder, or from an ESM-2 checkpoint's folder.
+    """A backbone by its name in the catalog, from a trained model's folder, or from a checkpoint in the Hugging Face
+    layout: its folder, its short name, or OWNER/NAME or OWNER/NAME@REVISION.
 
     Raises BiograftError for an unknown name, or a backbone of another alphabet.
     """
     if name in catalog.names("backbones"):
         return catalog.resolve("backbones", name)(named(alphabet))
-    folder = Path(name)
+    published = {known.name: known.repository for known in catalog.CHECKPOINTS}
+    name = published.get(name, name)
+    folder, origin = Path(name), ""
+    if not folder.exists() and huggingface.is_name(name):
+        folder, origin = huggingface.fetch(name)
+    if (folder / "model" / "config.json").is_file():
+        folder = folder / "model"  # a pretraining run
     if (folder / "config.json").is_file():
-        backbone: Backbone = esm2.load(folder)
+        backbone: Backbone = esm2.load(folder) if esm2.reads(folder) else checkpoint.load(folder, alphabet, origin)
     elif folder.is_dir():
         backbone = load(folder).model.backbone
     else:

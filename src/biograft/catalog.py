@@ -13,7 +13,7 @@ from typing import Any
 
 from biograft.errors import BiograftError
 
-__all__ = ["KINDS", "Entry", "entries", "names", "resolve"]
+__all__ = ["CHECKPOINTS", "KINDS", "Checkpoint", "Entry", "entries", "names", "resolve"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,11 @@ _OWN: dict[str, tuple[Entry, ...]] = {
         Entry("kmer", "biograft.backbones.baselines:KMer", "frequencies of short words; nothing to learn"),
         Entry("cnn", "biograft.backbones.baselines:DilatedCNN", "dilated convolutions, random weights until trained"),
         Entry("encoder", "biograft.backbones.encoder:Encoder", "transformer encoder, random weights until trained"),
+        Entry(
+            "huggingface",
+            "biograft.backbones.huggingface:HuggingFace",
+            "encoders of others: give a folder in the Hugging Face layout, or OWNER/NAME, instead of this word",
+        ),
     ),
     "strategies": (
         Entry(
@@ -57,6 +62,31 @@ _OWN: dict[str, tuple[Entry, ...]] = {
         Entry("regression", "biograft.tasks.regression:Regression", "one number"),
     ),
 }
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A short name for an encoder of others that is published under ``repository``."""
+
+    name: str
+    repository: str
+    width: int
+    size: str
+    licence: str
+
+    @property
+    def summary(self) -> str:
+        """One line about it."""
+        return f"{self.repository}: width {self.width}, {self.size}, licence {self.licence}; downloaded when first used"
+
+
+CHECKPOINTS = (
+    Checkpoint("esm2-8m", "facebook/esm2_t6_8M_UR50D", 320, "31 MB", "MIT"),
+    Checkpoint("esm2-35m", "facebook/esm2_t12_35M_UR50D", 480, "136 MB", "MIT"),
+    Checkpoint("esm2-150m", "facebook/esm2_t30_150M_UR50D", 640, "595 MB", "MIT"),
+    Checkpoint("esm2-650m", "facebook/esm2_t33_650M_UR50D", 1280, "2.6 GB", "MIT"),
+    Checkpoint("esmc-300m", "biohub/ESMC-300M", 960, "1.3 GB", "see its page"),
+)
 _TABLES = {"metrics": "biograft.tasks.metrics:METRICS"}  # one file holds them all, by name
 _SINGULAR = {
     "backbones": "backbone",

@@ -16,7 +16,9 @@ import torch
 from torch import nn
 
 from biograft.backbones.backbone import Backbone
+from biograft.backbones.huggingface import HuggingFace
 from biograft.backbones.store import Stored, embed
+from biograft.backbones.words import Words
 from biograft.catalog import resolve
 from biograft.data.alphabet import Alphabet, named
 from biograft.data.examples import Examples, ExampleStream
@@ -73,8 +75,21 @@ def backbone_class(name: str) -> Any:
     return Noisy if name == "noisy" else resolve("backbones", name)
 
 
+def _of_others(alphabet: str) -> dict[str, Any]:
+    """An ESM-C whose vocabulary is the letters of an alphabet."""
+    fields = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = {"model_type": "esmc", **fields, "vocab_size": 32, "max_position_embeddings": 26}
+    plain = {letter: place for place, letter in enumerate(named(alphabet).letters, start=4)}
+    special = {"before": (0,), "after": (2,), "unknown": 3, "padding": 1}
+    words = Words.of(named(alphabet), plain, special, apart=False)
+    return HuggingFace(named(alphabet), config, words).configuration()
+
+
 @cache
 def _configuration(name: str, alphabet: str) -> dict[str, Any]:
+    if name == "huggingface":  # a family without a usual shape
+        pytest.importorskip("transformers")
+        return _of_others(alphabet)
     usual = backbone_class(name)(named(alphabet)).configuration()
     return {**usual, **SMALL.get(name, {})}
 

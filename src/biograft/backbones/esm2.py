@@ -21,7 +21,7 @@ from biograft.data.alphabet import DNA, PROTEIN, RNA, Alphabet
 from biograft.errors import BiograftError
 from biograft.files import atomic_folder, read_json, write_json, write_text
 
-__all__ = ["load", "save"]
+__all__ = ["load", "reads", "save"]
 
 SPARE_POSITIONS = 4  # max_position_embeddings counts start, end and two ids before the first position (1026 -> 1022)
 UNUSED = re.compile(r"contact_head\.|pooler\.|embeddings\.position_|.*rotary_embeddings\.inv_freq$|lm_head\.decoder\.")
@@ -44,6 +44,21 @@ BLOCK = {  # ours -> theirs, within one block
 WHOLE = {"normalise": "encoder.emb_layer_norm_after"}
 HEAD = {"language_head.dense": "lm_head.dense", "language_head.normalise": "lm_head.layer_norm"}
 MEND = "Take config.json and weights of one and the same checkpoint."
+
+
+def reads(folder: Path | str) -> bool:
+    """Whether a folder's ``config.json`` and vocabulary describe ESM-2: rotary positions, single letters, no own code.
+
+    Anything else of the type ``esm`` (ESM-1, words of DNA) is for ``transformers``.
+    """
+    folder = Path(folder)
+    config = read_json(folder / "config.json")
+    if not isinstance(config, dict) or config.get("model_type") != "esm" or config.get("auto_map"):
+        return False
+    path = folder / "vocab.txt"
+    words = path.read_text(encoding="utf-8").split() if path.is_file() else []
+    plain = config.get("position_embedding_type") == "rotary" and not config.get("emb_layer_norm_before")
+    return plain and not any(len(word) > 1 and word.isalpha() for word in words)
 
 
 def load(folder: Path | str) -> Encoder:

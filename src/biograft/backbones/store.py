@@ -124,7 +124,7 @@ def embed(
     """
     hardware, folder = hardware or Hardware(), Path(folder)
     lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
-    rows = np.ones_like(lengths) if pooled or backbone.resolution == 0 else lengths
+    rows = np.ones_like(lengths) if pooled or backbone.resolution == 0 else -(-lengths // backbone.resolution)
     about = _about(backbone, sequences, pooled, hardware)
     dtype = np.dtype(np.float32 if hardware.precision == "fp32" else np.float16)
     folder.mkdir(parents=True, exist_ok=True)

@@ -175,7 +175,10 @@ def list_things(
     from biograft import catalog
 
     chosen = kind.replace("-", "_").replace(" ", "_") if kind else None
-    found = {name: catalog.entries(name) for name in ([chosen] if chosen else catalog.KINDS)}
+    found: dict[str, list[catalog.Entry | catalog.Checkpoint]] = {
+        name: [*catalog.entries(name), *(catalog.CHECKPOINTS if name == "backbones" else ())]
+        for name in ([chosen] if chosen else catalog.KINDS)
+    }
     for name, entries in found.items():
         say(name.replace("_", " "))
         for entry in entries:
