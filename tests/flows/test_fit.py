@@ -102,6 +102,20 @@ def test_the_saved_model_gives_the_predictions_of_the_run(tmp_path: Path) -> Non
     assert written["prediction"] == again["prediction"]
 
 
+def test_a_solved_head_learns_from_the_validation_part_once_it_has_answered_for_it(tmp_path: Path) -> None:
+    records = table()
+    joined = ["train" if part == "valid" else part for part in records.column("set")]
+    first = run(records, tmp_path / "first", "frozen", "kmer")
+    both = run(replace(records, columns={**records.columns, "set": joined}), tmp_path / "both", "frozen", "kmer")
+    train = run(records, tmp_path / "train", "frozen", "kmer", train_limit=36)  # few-shot: so many records, no more
+    answers = {result: (result.folder / "predictions.tsv").read_text() for result in (first, both, train)}
+    assert answers[first] == answers[both] != answers[train]
+    assert first.report["baselines"] == both.report["baselines"] != train.report["baselines"]
+    assert first.report["metrics"]["valid"] == train.report["metrics"]["valid"]
+    assert "then on both together (51 records)" in json.dumps(first.report)
+    assert "both together" not in json.dumps(train.report)
+
+
 def test_a_frozen_backbone_is_handed_on_bit_by_bit(tmp_path: Path) -> None:
     before = load(source(tmp_path / "source")).model.backbone.state_dict()
     run(table(), tmp_path / "run", "frozen", str(tmp_path / "source"))

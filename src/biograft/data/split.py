@@ -28,11 +28,12 @@ class Split:
     how: str
     program: str
 
-    def rows(self, name: str) -> np.ndarray:
-        """Rows of one part, ascending."""
-        if name not in PARTS:
-            raise BiograftError(f"Unknown part of a split: got '{name}', expected one of {', '.join(PARTS)}.")
-        return np.flatnonzero(self.parts == name)
+    def rows(self, *names: str) -> np.ndarray:
+        """Rows of one part, or of several together, ascending."""
+        for name in names:
+            if name not in PARTS:
+                raise BiograftError(f"Unknown part of a split: got '{name}', expected one of {', '.join(PARTS)}.")
+        return np.flatnonzero(np.isin(self.parts, names))
 
 
 def _checked(fractions: Sequence[float]) -> np.ndarray:

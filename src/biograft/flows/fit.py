@@ -1,6 +1,7 @@
 """The main flow: a table becomes a tested, saved, predicting model, in one folder that survives a crash."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from biograft.evaluation.conformal import residual_quantile
 from biograft.files import digest, file_digest, write_json, write_text
 from biograft.flows.assess import Examination, examine
 from biograft.flows.inputs import Inputs, fixed_features
-from biograft.flows.prepare import Prepared, prepare
+from biograft.flows.prepare import Prepared, learnable, prepare
 from biograft.flows.recipe import Recipe
 from biograft.flows.report import Story, write_report
 from biograft.flows.sources import SOURCE, Source
@@ -184,9 +185,15 @@ class _Fit:
             model, strategy = self._build(prepared)
             inputs = Inputs.of(model, strategy, prepared, self.hardware, clock)
             outcome, notes = self._learn(model, strategy, inputs, prepared)
-        outputs = self._answer(model, inputs, prepared)
-        bundle = self._save(model, prepared, outputs, outcome)
-        return self._report(bundle, strategy, prepared, outputs, outcome, notes)
+        outputs = {"valid": self._answer(model, inputs, prepared, "valid")}
+        half_width = _half_width(prepared, outputs["valid"])
+        learned: tuple[str, ...] = ("train",)
+        if outcome is None and strategy.exact(model.level) and recipe.train_limit is None and len(outputs["valid"]):
+            learned = ("train", "valid")
+            notes = self._solve_again(model, strategy, inputs, prepared)
+        outputs["test"] = self._answer(model, inputs, prepared, "test")
+        bundle = self._save(model, prepared.part(*learned)[0], half_width, outcome)
+        return self._report(bundle, strategy, prepared, outputs, outcome, notes, learned)
 
     def _save_split(self, prepared: Prepared) -> None:
         columns = {
@@ -230,43 +237,39 @@ class _Fit:
                 source = Source.of(recipe, model) if SOURCE in strategy.streams else None
                 learner = strategy.learner(model, source.model if source else None)
                 phases = strategy.phases(learner)
+                judge, began = by_part(valid, self.hardware) if len(valid) else None, None
                 if phases:
                     training = Training() if recipe.epochs is None else Training(epochs=recipe.epochs, min_steps=1)
                     budget = training.budget(int(train.costs.sum()))
                     streams = {"target": ExampleStream(train, budget, recipe.seed)}
                     if source:
                         streams[SOURCE] = source.stream(budget, recipe.seed)
-                    judge = of_target(by_part(valid, self.hardware), strategy.target) if len(valid) else None
+                    chooses = of_target(judge, strategy.target) if judge else None
                     trainer = Trainer(
-                        learner, phases, streams, judge, training, self.hardware, self.folder, recipe.seed
+                        learner, phases, streams, chooses, training, self.hardware, self.folder, recipe.seed
                     )
-                    outcome = trainer.run(told)
-            strategy.finish(model)
+                    outcome, began = trainer.run(told), trainer.began
+                notes += strategy.finish(model, judge, began)
             if source:
                 notes += source.told(self.hardware, prepared.part("test")[0], recipe.identity)
         return outcome, notes
 
-    def _answer(self, model: Model, inputs: Inputs, prepared: Prepared) -> dict[str, np.ndarray]:
-        """Outputs for the validation and the test part."""
-        with self.clock.stage("predict") as told, inputs.read_by(model):
-            return {
-                name: model.outputs(inputs.of_part(prepared, name), self.hardware, progress=told)
-                for name in ("valid", "test")
-            }
+    def _solve_again(self, model: Model, strategy: Strategy, inputs: Inputs, prepared: Prepared) -> list[str]:
+        """Learn from the validation part too, once it has told what it is for: a solved head has no state to choose."""
+        with self.clock.stage("train"), inputs.read_by(model):
+            both = inputs.examples(prepared, "train", "valid")
+            notes = strategy.start(model, fixed_features(model, both, self.recipe.seed))
+            strategy.finish(model)
+        told = "Solved on the training part for the numbers of the validation part, then on both together"
+        return [f"{told} ({len(both):,} records): {note}" for note in notes]
 
-    def _save(
-        self, model: Model, prepared: Prepared, outputs: dict[str, np.ndarray], outcome: Outcome | None
-    ) -> Bundle:
-        """The model's folder, with the width of intervals learned on the validation part."""
-        half_width = None
-        _, units, _ = prepared.part("valid")
-        if prepared.kind.name == "regression" and len(units.values):
-            targets, known = prepared.kind.encode(units.values)
-            counted = known & units.counted
-            values = prepared.kind.decode(outputs["valid"][counted]).values
-            if values is not None:
-                half_width = residual_quantile(prepared.kind.truth(targets[counted]), values)
-        train, _, _ = prepared.part("train")
+    def _answer(self, model: Model, inputs: Inputs, prepared: Prepared, name: str) -> np.ndarray:
+        """Outputs for a part."""
+        with self.clock.stage("predict") as told, inputs.read_by(model):
+            return model.outputs(inputs.of_part(prepared, name), self.hardware, progress=told)
+
+    def _save(self, model: Model, train: Records, half_width: float | None, outcome: Outcome | None) -> Bundle:
+        """The model's folder."""
         recipe = self.recipe.as_dict()
         del recipe["table_digest"]  # covers the test labels too, of which the model must know nothing
         card = {"recipe": recipe, "steps": outcome.steps if outcome else 0}
@@ -276,7 +279,7 @@ class _Fit:
 
     def _report(
         self, bundle: Bundle, strategy: Strategy, prepared: Prepared, outputs: dict[str, np.ndarray],
-        outcome: Outcome | None, notes: list[str],
+        outcome: Outcome | None, notes: list[str], learned: tuple[str, ...],
     ) -> Result:  # fmt: skip
         """Hold the answers against the truth: from here on, and only here, test labels are read."""
         recipe = self.recipe
@@ -292,17 +295,42 @@ class _Fit:
             truth = parts["test"].records.column(recipe.label)
             write_table(self.folder.path / "predictions.tsv", predictions.table(truth))
         with self.clock.stage("baselines"):
-            train, units, families = prepared.part("train")
-            targets, known = prepared.kind.encode(units.values)
-            labelled = Labelled(train, targets, known & units.counted, units.lengths, families)
             queries = {name: part.records for name, part in parts.items()}
-            found = simple_answers(labelled, prepared.kind, prepared.level, list(queries.values()), recipe.seed)
-            answers = {name: dict(zip(queries, rows, strict=True)) for name, rows in found.items()}
+            answers = _baselines(prepared, queries, learned, recipe.seed)
         story = Story(bundle, strategy.name, prepared, parts, outputs, answers, predictions, outcome, notes)
         report, page = write_report(story, recipe.as_dict(), self.hardware, self.folder.history(), self.clock.seconds)
         write_text(self.folder.path / "report.html", page)
         write_json(self.folder.report_path, report)
         return Result(self.folder.path, report)
+
+
+def _half_width(prepared: Prepared, outputs: np.ndarray) -> float | None:
+    """Of intervals around values, learned on the validation part."""
+    _, units, _ = prepared.part("valid")
+    if prepared.kind.name != "regression" or not len(units.values):
+        return None
+    targets, known = prepared.kind.encode(units.values)
+    counted = known & units.counted
+    values = prepared.kind.decode(outputs[counted]).values
+    return None if values is None else residual_quantile(prepared.kind.truth(targets[counted]), values)
+
+
+def _baselines(
+    prepared: Prepared, queries: Mapping[str, Records], learned: tuple[str, ...], seed: int
+) -> dict[str, dict[str, np.ndarray]]:
+    """Answers by baseline and part; each part is answered from the records that the model learned from for it."""
+    answers: dict[str, dict[str, np.ndarray]] = {}
+    sources = {"valid": ("train",), "test": learned}
+    for source in dict.fromkeys(sources[name] for name in queries):
+        asked = {name: records for name, records in queries.items() if sources[name] == source}
+        records, units, families = prepared.part(*source)
+        targets, known = prepared.kind.encode(units.values)
+        counted = learnable(prepared.kind, targets, known & units.counted)
+        labelled = Labelled(records, targets, counted, units.lengths, families)
+        found = simple_answers(labelled, prepared.kind, prepared.level, list(asked.values()), seed)
+        for name, rows in found.items():
+            answers.setdefault(name, {}).update(zip(asked, rows, strict=True))
+    return answers
 
 
 def _pooled(pool: str, level: Level, backbone: Backbone, records: Records) -> Level:

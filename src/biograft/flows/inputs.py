@@ -10,7 +10,7 @@ import torch
 from biograft.backbones.store import Stored, cache_folder, embed
 from biograft.data.batches import in_order
 from biograft.data.examples import Examples
-from biograft.flows.prepare import Prepared
+from biograft.flows.prepare import Prepared, learnable
 from biograft.hardware import Hardware
 from biograft.model import Model
 from biograft.progress import Clock
@@ -59,28 +59,28 @@ class Inputs:
             if self.stored:
                 model.backbone = whole
 
-    def of_part(self, prepared: Prepared, name: str) -> list[np.ndarray]:
-        """Rows of the records of a part."""
-        return [self.rows[record] for record in prepared.split.rows(name)]
+    def of_part(self, prepared: Prepared, *names: str) -> list[np.ndarray]:
+        """Rows of the records of a part, or of several together."""
+        return [self.rows[record] for record in prepared.split.rows(*names)]
 
-    def examples(self, prepared: Prepared, name: str) -> Examples:
-        """Rows of a part together with their targets."""
-        chosen = prepared.split.rows(name)
+    def examples(self, prepared: Prepared, *names: str) -> Examples:
+        """Rows of a part, or of several together, with their targets."""
+        chosen = prepared.split.rows(*names)
         units = prepared.units.take(chosen)
         targets, known = prepared.kind.encode(units.values)
         families = prepared.split.families[chosen]
-        return Examples(self.of_part(prepared, name), targets, known & units.counted, units.lengths, families)
+        return Examples(self.of_part(prepared, *names), targets, known & units.counted, units.lengths, families)
 
 
 @torch.inference_mode()
 def fixed_features(model: Model, train: Examples, seed: int) -> FixedFeatures:
-    """Features of the units that count, in order."""
+    """Features of the units that count, in order; a class that the model can't name teaches it nothing."""
     values = np.empty((len(train.targets), model.level.features(model.backbone.width)), dtype=np.float32)
     starts = np.concatenate([[0], np.cumsum(train.units)])
     for batch in in_order(train.lengths, 16_384):
         block = model.level.readout(model.backbone.vectors(train.batch(batch).inputs)).float().numpy()
         places = np.concatenate([np.arange(starts[row], starts[row + 1]) for row in batch])
         values[places] = block
-    keep = train.counted
+    keep = learnable(model.kind, train.targets, train.counted)
     families = np.repeat(train.families, train.units)
     return FixedFeatures(values[keep], train.targets[keep], families[keep], seed)

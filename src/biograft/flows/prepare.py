@@ -11,11 +11,12 @@ from biograft.data.records import Records
 from biograft.data.split import Split
 from biograft.errors import BiograftError
 from biograft.progress import Progress
+from biograft.tasks.classification import UNSEEN
 from biograft.tasks.detection import find_kind, find_level
 from biograft.tasks.regression import MARKS, numbers
 from biograft.tasks.task import LabelKind, Level, Task, Units
 
-__all__ = ["Prepared", "balance", "check_numbers", "part_records", "prepare"]
+__all__ = ["Prepared", "balance", "check_numbers", "learnable", "part_records", "prepare"]
 
 FEWEST_LABELS = 5
 
@@ -42,10 +43,15 @@ class Prepared:
     counts: dict[str, int]
     notes: list[str] = field(default_factory=list)
 
-    def part(self, name: str) -> tuple[Records, Units, np.ndarray]:
-        """Records, units and families of a part."""
-        rows = self.split.rows(name)
+    def part(self, *names: str) -> tuple[Records, Units, np.ndarray]:
+        """Records, units and families of a part, or of several together."""
+        rows = self.split.rows(*names)
         return self.records.take(rows), self.units.take(rows), self.split.families[rows]
+
+
+def learnable(kind: LabelKind, targets: np.ndarray, counted: np.ndarray) -> np.ndarray:
+    """``(units,)`` bool: counted, and no class that the training part lacks; a validation part may hold such."""
+    return counted & (targets != UNSEEN) if kind.name == "classification" else counted
 
 
 def _rows_with(units: Units, known: np.ndarray) -> np.ndarray:
