@@ -36,6 +36,7 @@ on the clock, and of the processor (all cores together; on a machine that others
 them). Values in brackets are 95 % intervals from 1,000 draws of families (of records, where a part holds fewer than
 six families). Choices were made on training and validation parts; test parts were read for these numbers only.
 Floors are numbers of simple methods on the same files, measured before this project began.
+How settings were chosen, and what did not work: [choices](results/choices.md).
 """
 
 
