@@ -49,6 +49,12 @@ _OWN: dict[str, tuple[Entry, ...]] = {
         ),
         Entry("frozen", "biograft.strategies.frozen:Frozen", "the backbone rests, a head learns on its vectors"),
         Entry("full", "biograft.strategies.full:Full", "all weights learn, from what the backbone knows"),
+        Entry("lpft", "biograft.strategies.staged:LPFT", "a solved linear head first, then all weights from there"),
+        Entry("wise", "biograft.strategies.anchored:Wise", "lpft, then the best point between its two ends"),
+        Entry("gradual", "biograft.strategies.staged:Gradual", "the head first, then block after block from the top"),
+        Entry("l2sp", "biograft.strategies.anchored:L2SP", "all weights learn, pulled back to the pretrained ones"),
+        Entry("bitfit", "biograft.strategies.light:BitFit", "biases and norms learn, the matrices rest"),
+        Entry("lora", "biograft.strategies.lora:LoRA", "low-rank adapters learn, and are merged at the end"),
         Entry(
             "joint", "biograft.strategies.joint:Joint", "source and target are learned together: L_source + λ L_target"
         ),

@@ -47,11 +47,18 @@ class Optimisers:
                 )
             if not group.parameters:
                 continue
+            decay = 0.0 if group.anchor is not None else group.weight_decay
             options.setdefault(group.optimiser, []).append(
-                {"params": list(group.parameters), "lr": group.learning_rate, "weight_decay": group.weight_decay}
+                {"params": list(group.parameters), "lr": group.learning_rate, "weight_decay": decay}
             )
         self._members = {name: OPTIMISERS[name](chosen) for name, chosen in options.items()}
         self._rates = {name: [float(group["lr"]) for group in chosen] for name, chosen in options.items()}
+        self._pulls = [
+            (parameter, anchor.to(parameter.device), group.learning_rate * group.weight_decay)
+            for group in groups
+            if group.anchor is not None
+            for parameter, anchor in zip(group.parameters, group.anchor, strict=True)
+        ]
 
     def clear(self) -> None:
         """Forget the gradients."""
@@ -60,10 +67,21 @@ class Optimisers:
 
     def step(self, factor: float) -> None:
         """Move all parameters, each at its group's rate times ``factor``."""
+        with torch.no_grad():
+            for parameter, anchor, strength in self._pulls:
+                if parameter.grad is not None:
+                    parameter.lerp_(anchor, strength * factor)
         for name, optimiser in self._members.items():
             for rate, group in zip(self._rates[name], optimiser.param_groups, strict=True):
                 group["lr"] = rate * factor
             optimiser.step()
+
+    def take_over(self, before: "Optimisers") -> None:
+        """Moments and counts of the parameters that the same kind of optimiser moved before."""
+        for name in self._members.keys() & before._members.keys():
+            kept = before._members[name].state
+            own = {p for group in self._members[name].param_groups for p in group["params"]}
+            self._members[name].state.update({p: values for p, values in kept.items() if p in own})
 
     def state(self) -> dict[str, Tensor]:
         """Moments and counts, by ``optimiser/parameter/field``."""

@@ -145,6 +145,7 @@ class Trainer:
         hardware: where and in which precision.
         folder: of the run.
         seed: of the random numbers that the model draws (dropout).
+        began: weights with which a remembered phase began, by name; empty until then.
     """
 
     model: nn.Module
@@ -156,6 +157,7 @@ class Trainer:
     folder: RunFolder
     seed: int
     steps: int = field(init=False)
+    began: dict[str, Tensor] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.model.to(self.hardware.device)
@@ -204,7 +206,7 @@ class Trainer:
         while not standing.finished:
             if standing.step == self._ends[standing.phase]:
                 standing.phase = next(n for n, end in enumerate(self._ends) if end > standing.step)
-                optimisers = self._enter(standing.phase)
+                optimisers = self._begin(standing.phase, optimisers)
             self._step(self.phases[standing.phase], optimisers)
             standing.finished = standing.step == self.steps
             if standing.step % self._every == 0 or standing.finished:
@@ -228,10 +230,31 @@ class Trainer:
             parameter.requires_grad_(True)
         return optimisers
 
+    def _begin(self, number: int, before: Optimisers | None = None) -> Optimisers:
+        """Enter a phase for the first time."""
+        optimisers, phase = self._enter(number), self.phases[number]
+        if before and phase.continues:
+            optimisers.take_over(before)
+        if phase.remembered:
+            self.began = self._copied()
+        return optimisers
+
+    def _copied(self) -> dict[str, Tensor]:
+        return {name: tensor.detach().clone() for name, tensor in self._moving.items()}
+
+    def _course(self, number: int) -> tuple[int, int]:
+        """Steps between which the rates of a phase run their course, together with the phases that it continues."""
+        first, last = number, number
+        while first and self.phases[first].continues:
+            first -= 1
+        while last + 1 < len(self.phases) and self.phases[last + 1].continues:
+            last += 1
+        return (self._ends[first - 1] if first else 0), self._ends[last]
+
     def _step(self, phase: Phase, optimisers: Optimisers) -> None:
         step = self._standing.step
-        begin = self._ends[self._standing.phase - 1] if self._standing.phase else 0
-        factor = self.training.rate((step - begin) / (self._ends[self._standing.phase] - begin))
+        begin, end = self._course(self._standing.phase)
+        factor = self.training.rate((step - begin) / (end - begin))
         self.model.train()
         optimisers.clear()
         losses: dict[str, Tensor] = {}
@@ -275,7 +298,7 @@ class Trainer:
             standing.metric, standing.best_rank = judgement.metric, judgement.rank
             standing.best_value = judgement.value if math.isfinite(judgement.value) else None
             standing.best_step, standing.stale = standing.step, 0
-            self._best = {name: tensor.detach().clone() for name, tensor in self._moving.items()}
+            self._best = self._copied()
         elif standing.phase == len(self.phases) - 1:
             standing.stale += 1
             standing.finished |= standing.stale >= self.training.patience and standing.step >= self.training.min_steps
@@ -286,6 +309,7 @@ class Trainer:
         sections = {
             "now": self._moving,
             "best": self._best,
+            "began": self.began,
             "optimisers": optimisers.state(),
             "random": random_state(self.hardware.device),
         }
@@ -297,7 +321,7 @@ class Trainer:
         """The optimisers of the phase that the loop stands in, after putting back a saved state if there is one."""
         state = State.load(self.folder.state_path)
         if state is None:
-            return self._enter(0)
+            return self._begin(0)
         try:
             return self._put_back(state)
         except (IndexError, KeyError, TypeError, ValueError) as fault:
@@ -318,7 +342,10 @@ class Trainer:
             for name, tensor in self._moving.items():
                 tensor.copy_(now[name])
         self._standing = standing
-        self._best = {name: tensor.to(self.hardware.device) for name, tensor in state.section("best").items()}
+        self._best, self.began = (
+            {name: tensor.to(self.hardware.device) for name, tensor in state.section(part).items()}
+            for part in ("best", "began")
+        )
         optimisers = self._enter(standing.phase)
         optimisers.load(state.section("optimisers"))
         set_random_state(state.section("random"), self.hardware.device)

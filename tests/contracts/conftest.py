@@ -96,9 +96,10 @@ def _configuration(name: str, alphabet: str) -> dict[str, Any]:
 
 def small_backbone(name: str, alphabet: str = "protein", seed: int = 0) -> Backbone:
     """By name, its weights large enough that a slip shows."""
+    configuration = _configuration(name, alphabet)  # at its first call this draws random numbers
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
-        backbone: Backbone = backbone_class(name).from_configuration(_configuration(name, alphabet))
+        backbone: Backbone = backbone_class(name).from_configuration(configuration)
         with torch.no_grad():
             for parameter in backbone.parameters():
                 parameter.add_(torch.randn_like(parameter) * 0.2)
@@ -187,23 +188,25 @@ class Trial:
             phases = self.strategy.phases(learner)
         self.looped = bool(phases)
         self.began = float("nan") if cached else self.loss()
+        judge, began = by_part(valid, Hardware()) if judged else None, None
         if phases:
             streams, hardware = {"target": ExampleStream(train, 60, 5)}, Hardware()
             if source:
                 streams["source"] = source[1]
             training = Training(steps=steps, every=3, save_seconds=1e9 if stop is None else 0.0)
-            judge = of_target(by_part(valid, hardware), self.strategy.target) if judged else None
+            chooses = of_target(judge, self.strategy.target) if judge else None
             run = RunFolder.open(folder / "run", {})
-            loop = Trainer(learner, phases, streams, judge, training, hardware, run, 9)
+            loop = Trainer(learner, phases, streams, chooses, training, hardware, run, 9)
 
             def interrupt(step: int) -> None:
                 if step == stop:
                     raise InterruptedError
 
             loop.run(after_step=interrupt)
+            began = loop.began
+        self.notes += self.strategy.finish(self.model, judge, began)
         if cached:
             self.model.backbone = whole
-        self.strategy.finish(self.model)
         return self
 
     def _source(self) -> tuple[Model, ExampleStream]:

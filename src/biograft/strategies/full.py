@@ -8,10 +8,10 @@ from torch import nn
 from biograft.backbones.backbone import Backbone
 from biograft.errors import BiograftError
 from biograft.model import LinearHead, Model
-from biograft.strategies.strategy import FixedFeatures, Group, Phase, Strategy, parameters
+from biograft.strategies.strategy import FixedFeatures, Group, Phase, Strategy, by_height, parameters
 from biograft.tasks.task import LabelKind, Level
 
-__all__ = ["Full", "Scratch", "trainable"]
+__all__ = ["Full", "Scratch", "layered", "trainable", "untrained"]
 
 
 def trainable(model: Model, strategy: str) -> None:
@@ -23,15 +23,43 @@ def trainable(model: Model, strategy: str) -> None:
         )
 
 
+def untrained(backbone: Backbone, doing: str) -> list[str]:
+    """A sentence for the report where a backbone knows nothing that could be carried over."""
+    if backbone.pretrained:
+        return []
+    return [f"Backbone '{backbone.name}' was never trained: {doing} of it is training from scratch."]
+
+
+def layered(backbone: Backbone, learning_rate: float, weight_decay: float, layer_decay: float) -> list[Group]:
+    """One group per block, bottom to top: the top at ``learning_rate``, each one below slower by ``layer_decay``.
+
+    Raises BiograftError for a decay outside 0 to 1.
+    """
+    if not 0 < layer_decay <= 1:
+        raise BiograftError(
+            f"Choice 'layer_decay' is what a block's rate is of the one above: got {layer_decay:g}, expected above 0 "
+            "and up to 1. Choose .9, say, or 1 for one rate."
+        )
+    blocks = by_height(backbone)
+    return [
+        Group(block, learning_rate * layer_decay ** (len(blocks) - 1 - height), weight_decay)
+        for height, block in enumerate(blocks)
+    ]
+
+
 @dataclass(frozen=True)
 class Full(Strategy):
     """Fine-tuning of all weights, the fresh head faster than the backbone.
+
+    The rates are what decides most: with few labels a fast backbone forgets what its source taught it. Try others with
+    ``--strategy-option learning_rate=3e-5 --strategy-option head_learning_rate=1e-2``.
 
     Attributes:
         learning_rate: of the backbone.
         head_learning_rate: of the head.
         weight_decay: decoupled (AdamW, arXiv:1711.05101).
         dropout: before the linear layer of the head.
+        layer_decay: rate of a block as a share of the rate of the block above it (arXiv:1801.06146); 1 for one rate.
     """
 
     name: ClassVar[str] = "full"
@@ -39,6 +67,7 @@ class Full(Strategy):
     head_learning_rate: float = 1e-3
     weight_decay: float = 0.01
     dropout: float = 0.1
+    layer_decay: float = 1.0
 
     def head(self, backbone: Backbone, level: Level, kind: LabelKind) -> nn.Module:
         """A linear head behind dropout."""
@@ -48,15 +77,15 @@ class Full(Strategy):
         """Let everything learn; says so where there is no knowledge to start from."""
         trainable(model, self.name)
         model.requires_grad_(True)
-        if model.backbone.pretrained:
-            return []
-        return [f"Backbone '{model.backbone.name}' was never trained: full fine-tuning of it is training from scratch."]
+        return untrained(model.backbone, "full fine-tuning")
 
     def phases(self, learner: Model) -> list[Phase]:
-        """One phase, two rates."""
-        backbone = Group(parameters([learner.backbone]), self.learning_rate, self.weight_decay)
+        """One phase; two rates, or one per block and one for the head."""
+        backbone = [Group(parameters([learner.backbone]), self.learning_rate, self.weight_decay)]
+        if self.layer_decay != 1:
+            backbone = layered(learner.backbone, self.learning_rate, self.weight_decay, self.layer_decay)
         head = Group(parameters([learner.head]), self.head_learning_rate, self.weight_decay)
-        return [Phase((backbone, head))]
+        return [Phase((*backbone, head))]
 
 
 @dataclass(frozen=True)
