@@ -232,7 +232,8 @@ class _Fit:
         with self.clock.stage("train") as told:
             train, valid = (inputs.examples(prepared, name) for name in ("train", "valid"))
             with inputs.read_by(model):
-                features = fixed_features(model, train, recipe.seed) if strategy.exact(model.level) else None
+                solved = strategy.exact(model.level)
+                features = fixed_features(model, train, recipe.seed, self.hardware) if solved else None
                 notes = strategy.start(model, features)
                 source = Source.of(recipe, model) if SOURCE in strategy.streams else None
                 learner = strategy.learner(model, source.model if source else None)
@@ -258,7 +259,7 @@ class _Fit:
         """Learn from the validation part too, once it has told what it is for: a solved head has no state to choose."""
         with self.clock.stage("train"), inputs.read_by(model):
             both = inputs.examples(prepared, "train", "valid")
-            notes = strategy.start(model, fixed_features(model, both, self.recipe.seed))
+            notes = strategy.start(model, fixed_features(model, both, self.recipe.seed, self.hardware))
             strategy.finish(model)
         told = "Solved on the training part for the numbers of the validation part, then on both together"
         return [f"{told} ({len(both):,} records): {note}" for note in notes]

@@ -73,12 +73,16 @@ class Inputs:
 
 
 @torch.inference_mode()
-def fixed_features(model: Model, train: Examples, seed: int) -> FixedFeatures:
-    """Features of the units that count, in order; a class that the model can't name teaches it nothing."""
+def fixed_features(model: Model, train: Examples, seed: int, hardware: Hardware) -> FixedFeatures:
+    """Features of the units that count, without dropout; a class that the model can't name teaches nothing."""
     values = np.empty((len(train.targets), model.level.features(model.backbone.width)), dtype=np.float32)
     starts = np.concatenate([[0], np.cumsum(train.units)])
+    model.backbone.eval().to(hardware.device)
     for batch in in_order(train.lengths, 16_384):
-        block = model.level.readout(model.backbone.vectors(train.batch(batch).inputs)).float().numpy()
+        rows = train.batch(batch).inputs.to(hardware.device)
+        with hardware.products():
+            vectors = model.backbone.vectors(rows)
+        block = model.level.readout(vectors).float().cpu().numpy()
         places = np.concatenate([np.arange(starts[row], starts[row + 1]) for row in batch])
         values[places] = block
     keep = learnable(model.kind, train.targets, train.counted)
