@@ -8,6 +8,7 @@ from biograft.data.alphabet import PROTEIN
 from biograft.errors import BiograftError
 from biograft.model import LinearHead, Model
 from biograft.strategies.full import Full, Scratch
+from biograft.strategies.staged import Gradual
 from biograft.strategies.strategy import Strategy, by_height
 from biograft.tasks.levels import Sequence
 from biograft.tasks.regression import Regression
@@ -67,7 +68,9 @@ def test_one_rate_stays_one_group() -> None:
 @pytest.mark.parametrize("decay", [0.0, 1.5, float("nan")])
 def test_rates_that_rise_towards_the_letters_are_refused(decay: float) -> None:
     with pytest.raises(BiograftError, match=f"'layer_decay' .* got {decay:g}, expected above 0 and up to 1"):
-        Full(layer_decay=decay).phases(model(Full()))
+        Full(layer_decay=decay)
+    with pytest.raises(BiograftError, match="'layer_decay'"):
+        Gradual(layer_decay=decay)
 
 
 def test_full_on_a_backbone_that_knows_nothing_says_so() -> None:

@@ -11,7 +11,7 @@ from biograft.model import LinearHead, Model
 from biograft.strategies.strategy import FixedFeatures, Group, Phase, Strategy, by_height, parameters
 from biograft.tasks.task import LabelKind, Level
 
-__all__ = ["Full", "Scratch", "layered", "trainable", "untrained"]
+__all__ = ["Full", "Scratch", "check_decay", "layered", "trainable", "untrained"]
 
 
 def trainable(model: Model, strategy: str) -> None:
@@ -30,16 +30,17 @@ def untrained(backbone: Backbone, doing: str) -> list[str]:
     return [f"Backbone '{backbone.name}' was never trained: {doing} of it is training from scratch."]
 
 
-def layered(backbone: Backbone, learning_rate: float, weight_decay: float, layer_decay: float) -> list[Group]:
-    """One group per block, bottom to top: the top at ``learning_rate``, each one below slower by ``layer_decay``.
-
-    Raises BiograftError for a decay outside 0 to 1.
-    """
+def check_decay(layer_decay: float) -> None:
+    """Refuse what is no share of a rate."""
     if not 0 < layer_decay <= 1:
         raise BiograftError(
             f"Choice 'layer_decay' is what a block's rate is of the one above: got {layer_decay:g}, expected above 0 "
             "and up to 1. Choose .9, say, or 1 for one rate."
         )
+
+
+def layered(backbone: Backbone, learning_rate: float, weight_decay: float, layer_decay: float) -> list[Group]:
+    """One group per block, bottom to top: the top at ``learning_rate``, each one below slower by ``layer_decay``."""
     blocks = by_height(backbone)
     return [
         Group(block, learning_rate * layer_decay ** (len(blocks) - 1 - height), weight_decay)
@@ -68,6 +69,9 @@ class Full(Strategy):
     weight_decay: float = 0.01
     dropout: float = 0.1
     layer_decay: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_decay(self.layer_decay)
 
     def head(self, backbone: Backbone, level: Level, kind: LabelKind) -> nn.Module:
         """A linear head behind dropout."""

@@ -9,7 +9,7 @@ from biograft.backbones.backbone import Backbone
 from biograft.errors import BiograftError
 from biograft.model import LinearHead, Model
 from biograft.strategies.frozen import Frozen
-from biograft.strategies.full import layered, trainable, untrained
+from biograft.strategies.full import check_decay, layered, trainable, untrained
 from biograft.strategies.strategy import FixedFeatures, Group, Phase, Strategy, but_batch_norms, parameters
 from biograft.tasks.task import LabelKind, Level
 
@@ -102,6 +102,7 @@ class Gradual(Strategy):
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
+        check_decay(self.layer_decay)
         if not 0 < self.unfreezing < 1:
             raise BiograftError(
                 f"Choice 'unfreezing' is a share of the steps: got {self.unfreezing:g}, expected between 0 and 1. "
