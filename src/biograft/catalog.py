@@ -40,7 +40,7 @@ _OWN: dict[str, tuple[Entry, ...]] = {
         Entry(
             "huggingface",
             "biograft.backbones.huggingface:HuggingFace",
-            "encoders of others: give a folder in the Hugging Face layout, or OWNER/NAME, instead of this word",
+            "encoders of others: give OWNER/NAME, or a folder, instead of this word",
         ),
     ),
     "strategies": (
