@@ -197,8 +197,8 @@ REFUSED = [
         options="--pool positions --backbone onehot"),
     fit("one family", "\n".join(["id\tsequence\ty", *[f"p{r}\t{strand(1)}{strand(r, 2)}\t{r % 2}" for r in range(40)]]),
         "Too few families for a split", options="--split homology"),
-    wrong("no such option", "fit t.tsv --label y --lamda 3", "No such option", "--lambda"),
-    wrong("no such command", "compare t.tsv", "No such command 'compare'"),
+    wrong("no such option", "fit t.tsv --label y --lamda 3", "No such option", "--lamda"),
+    wrong("no such command", "compere t.tsv", "No such command 'compere'"),
     wrong("no such kind", "list backbone", "Unknown kind of thing: got 'backbone'", "backbones"),
     # recipes
     wrong("no such recipe", "fit r.toml", "File not found: 'r.toml'"),

@@ -11,7 +11,7 @@ from biograft.errors import BiograftError
 from biograft.tasks.metrics import Predicted
 from biograft.tasks.task import ABSENT, LabelKind
 
-__all__ = ["Classification"]
+__all__ = ["UNSEEN", "Classification"]
 
 UNSEEN = -1
 MOST_RANKED = 20  # beyond so many classes the ranking metrics cost minutes and say little
