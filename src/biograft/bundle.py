@@ -17,7 +17,7 @@ from biograft import catalog
 from biograft.backbones import checkpoint, esm2, huggingface
 from biograft.backbones.backbone import Backbone
 from biograft.data.alphabet import named
-from biograft.data.nearest import nearest
+from biograft.data.nearest import Nearest, nearest
 from biograft.data.readers import read, write_table
 from biograft.data.records import Records
 from biograft.errors import BiograftError
@@ -72,9 +72,10 @@ class Bundle:
         outputs = self.model.outputs([backbone.encode(s) for s in records.sequences], hardware, progress=progress)
         return self.answer(records, outputs)
 
-    def answer(self, records: Records, outputs: np.ndarray) -> Predictions:
-        """Predictions from outputs ``(units, width)`` that are there already."""
-        near = nearest(records.sequences, self.training.sequences, records.alphabet)
+    def answer(self, records: Records, outputs: np.ndarray, near: Nearest | None = None) -> Predictions:
+        """Predictions from outputs ``(units, width)`` that are there already; ``near`` None finds the nearest."""
+        if near is None:
+            near = nearest(records.sequences, self.training.sequences, records.alphabet)
         names = [self.training.ids[place] if place >= 0 else "" for place in near.index.tolist()]
         return Predictions(
             ids=records.ids,

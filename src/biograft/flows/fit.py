@@ -1,7 +1,6 @@
 """The main flow: a table becomes a tested, saved, predicting model, in one folder that survives a crash."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,9 @@ from biograft.errors import BiograftError
 from biograft.evaluation.conformal import residual_quantile
 from biograft.files import digest, file_digest, write_json, write_text
 from biograft.flows.assess import Examination, examine
+from biograft.flows.baselines import Baselines
 from biograft.flows.inputs import Inputs, fixed_features
-from biograft.flows.prepare import Prepared, learnable, prepare
+from biograft.flows.prepare import Prepared, prepare
 from biograft.flows.recipe import Recipe
 from biograft.flows.report import Story, write_report
 from biograft.flows.sources import SOURCE, Source
@@ -30,7 +30,6 @@ from biograft.model import Model
 from biograft.progress import Clock, Stages
 from biograft.run import RunFolder
 from biograft.strategies.choices import strategy_of
-from biograft.strategies.simple import Labelled, simple_answers
 from biograft.strategies.strategy import Strategy
 from biograft.tasks.levels import Sequence as SequenceLevel
 from biograft.tasks.task import Level, Task
@@ -292,12 +291,12 @@ class _Fit:
                     parts[name] = examine(
                         records, units, prepared.kind, prepared.level, recipe.identity, recipe.seed, families
                     )
-            predictions = bundle.answer(parts["test"].records, outputs["test"])
+            simple = Baselines.of(prepared, {name: part.records for name, part in parts.items()}, learned)
+            predictions = bundle.answer(parts["test"].records, outputs["test"], simple.near["test"])
             truth = parts["test"].records.column(recipe.label)
             write_table(self.folder.path / "predictions.tsv", predictions.table(truth))
         with self.clock.stage("baselines"):
-            queries = {name: part.records for name, part in parts.items()}
-            answers = _baselines(prepared, queries, learned, recipe.seed)
+            answers = simple.answers(recipe.seed)
         story = Story(bundle, strategy.name, prepared, parts, outputs, answers, predictions, outcome, notes)
         report, page = write_report(story, recipe.as_dict(), self.hardware, self.folder.history(), self.clock.seconds)
         write_text(self.folder.path / "report.html", page)
@@ -314,24 +313,6 @@ def _half_width(prepared: Prepared, outputs: np.ndarray) -> float | None:
     counted = known & units.counted
     values = prepared.kind.decode(outputs[counted]).values
     return None if values is None else residual_quantile(prepared.kind.truth(targets[counted]), values)
-
-
-def _baselines(
-    prepared: Prepared, queries: Mapping[str, Records], learned: tuple[str, ...], seed: int
-) -> dict[str, dict[str, np.ndarray]]:
-    """Answers by baseline and part; each part is answered from the records that the model learned from for it."""
-    answers: dict[str, dict[str, np.ndarray]] = {}
-    sources = {"valid": ("train",), "test": learned}
-    for source in dict.fromkeys(sources[name] for name in queries):
-        asked = {name: records for name, records in queries.items() if sources[name] == source}
-        records, units, families = prepared.part(*source)
-        targets, known = prepared.kind.encode(units.values)
-        counted = learnable(prepared.kind, targets, known & units.counted)
-        labelled = Labelled(records, targets, counted, units.lengths, families)
-        found = simple_answers(labelled, prepared.kind, prepared.level, list(asked.values()), seed)
-        for name, rows in found.items():
-            answers.setdefault(name, {}).update(zip(asked, rows, strict=True))
-    return answers
 
 
 def _pooled(pool: str, level: Level, backbone: Backbone, records: Records) -> Level:

@@ -46,9 +46,19 @@ class Labelled:
 
 
 def simple_answers(
-    train: Labelled, kind: LabelKind, level: Level, queries: Sequence[Records], seed: int
+    train: Labelled,
+    kind: LabelKind,
+    level: Level,
+    queries: Sequence[Records],
+    seed: int,
+    near: Sequence[Nearest] | None = None,
 ) -> dict[str, list[np.ndarray]]:
-    """Outputs ``(units, kind.width)`` of each baseline for each set of queries, by name."""
+    """Outputs ``(units, kind.width)`` of each baseline for each set of queries, by name.
+
+    ``near``: for each set, the nearest record of ``train`` of each query; None finds them.
+    """
+    if near is None:
+        near = [nearest(records.sequences, train.records.sequences, records.alphabet) for records in queries]
     constant = kind.constant(train.targets[train.counted])
     flat = "majority" if kind.name == "classification" else "mean"
     sizes = [int(level.count(records.lengths).sum()) for records in queries]
@@ -57,7 +67,6 @@ def simple_answers(
         answers["window"] = _window(train, kind, queries, seed)
     else:
         answers |= _letters(train, kind, level, queries, seed)
-    near = [nearest(records.sequences, train.records.sequences, records.alphabet) for records in queries]
     answers["nearest"] = [
         _copied(train, kind, level, records, found, constant) for records, found in zip(queries, near, strict=True)
     ]
