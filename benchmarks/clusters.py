@@ -73,7 +73,7 @@ def timed(work: Callable[[], tuple[str, np.ndarray]]) -> Clustered:
 
 
 def ours(texts: list[str], identity: float, program: str) -> Clustered:
-    """Our families, with or without MMseqs2's pairs."""
+    """Our families: as they are usually found, or with MMseqs2's pairs in any case."""
 
     def work() -> tuple[str, np.ndarray]:
         found = families(texts, PROTEIN, identity, COVERAGE, program)
@@ -178,7 +178,7 @@ def main() -> None:
     usual = ours(texts, options.identity, "auto")
     ways = [usual]
     if tool is not None:
-        ways += [ours(texts, options.identity, "own"), easy_cluster(tool, texts, options.identity)]
+        ways += [ours(texts, options.identity, "mmseqs"), easy_cluster(tool, texts, options.identity)]
     known, *left = apart(texts, ways, options.identity, options.pairs // 2)
     print(f"{len(texts):,} proteins, {sum(map(len, texts)):,} residues, {options.identity:.0%} identity.\n")
     print(f"| way | families | seconds | of the processor | times easy-cluster | of {known:,} homologous pairs apart |")

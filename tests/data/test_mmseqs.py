@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from biograft.data import homology, mmseqs
+from biograft.data import clusters, homology, mmseqs
 from biograft.data.alphabet import PROTEIN
 from biograft.data.clusters import families
 from biograft.data.mmseqs import MMseqs2
@@ -75,6 +75,16 @@ def test_a_file_that_does_not_run_is_named(program):
     program("").write_bytes(b"\x7fELF no program")
     with pytest.raises(BiograftError, match="MMseqs2 does not start"):
         MMseqs2.find()
+
+
+def test_large_sets_do_without_unless_it_is_asked_for(program, monkeypatch):
+    path = program('case "$1" in version) echo 1;; createtsv) : > "$5";; esac; echo "$1" >> "$0.log"')
+    monkeypatch.setattr(clusters, "SECOND_SEARCH", 100)
+    found = families([ANCESTOR, OTHER], PROTEIN)
+    assert found.program == "shared k-mers, exact alignment; MMseqs2 is asked up to 100 residues only"
+    assert not path.with_suffix(".log").exists()
+    assert families([ANCESTOR, OTHER], PROTEIN, program="mmseqs").program.startswith("shared k-mers and MMseqs2 1")
+    assert path.with_suffix(".log").read_text().split() == ["version", "createdb", "prefilter", "createtsv"]
 
 
 def test_its_pairs_are_judged_by_our_alignment(program):
