@@ -17,8 +17,8 @@ from biograft.backbones import store
 from biograft.cli import app, screen
 from biograft.flows import split as flow
 
-COMMANDS = ["fit", "predict", "evaluate", "report", "demo", "embed", "split", "audit", "list", "pretrain"]
-LATER = ["--seeds", "--sequences", "--ontology", "compare", "rank", "serve"]
+COMMANDS = ["fit", "predict", "evaluate", "report", "demo", "embed", "split", "audit", "list", "pretrain", "compare"]
+LATER = ["--sequences", "--ontology", "rank", "serve"]
 ROWS = "id\tsequence\ty\np1\tMKVLAAGIVGMKVLAAGIVG\ta\np2\tWLFNNDEQRSWLFNNDEQRS\tb\np3\tHHTTYYPPCCHHTTYYPPCC\ta\n"
 
 
@@ -70,6 +70,8 @@ def test_help_explains_every_option_and_shows_an_example(command):
         ("report", "json quiet"),
         ("list", "json"),
         ("demo", "out seed tables quiet"),
+        ("compare", "label out backbones strategies seeds level task pool split identity train-limit epochs source "
+         "source-label source-mask lambda seed sequence id alphabet unknown mask jobs device precision json quiet"),
     ],
 )  # fmt: skip
 def test_options(command, options):

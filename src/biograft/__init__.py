@@ -11,19 +11,21 @@ if TYPE_CHECKING:
     from biograft.data.readers import read
     from biograft.data.records import Records
     from biograft.errors import BiograftError
+    from biograft.flows.compare import compare
     from biograft.flows.evaluate import evaluate
     from biograft.flows.fit import fit
     from biograft.flows.split import split
     from biograft.tasks.task import Task
 
 __version__ = "0.1.0"
-__all__ = ["BiograftError", "Bundle", "Records", "Task", "evaluate", "fit", "load", "read", "split"]
+__all__ = ["BiograftError", "Bundle", "Records", "Task", "compare", "evaluate", "fit", "load", "read", "split"]
 
 _HOMES = {
     "BiograftError": "biograft.errors",
     "Bundle": "biograft.bundle",
     "Records": "biograft.data.records",
     "Task": "biograft.tasks.task",
+    "compare": "biograft.flows.compare",
     "evaluate": "biograft.flows.evaluate",
     "fit": "biograft.flows.fit",
     "load": "biograft.bundle",

@@ -17,7 +17,7 @@ LAYERS = (
     ("evaluation", "model"),
     ("tasks", "backbones"),
     ("data", "run", "state"),
-    ("files", "catalog", "hardware", "progress"),
+    ("files", "catalog", "hardware", "progress", "scale"),
     ("errors",),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}

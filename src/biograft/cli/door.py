@@ -14,7 +14,7 @@ __all__ = ["Door"]
 
 INTERRUPTED = 130  # as shells have them: 128 and the number of the signal
 PIPE_CLOSED = 141
-CONTINUES = ("fit", "embed", "demo", "pretrain")
+CONTINUES = ("fit", "embed", "demo", "pretrain", "compare")
 
 
 class Door(TyperGroup):

@@ -3,20 +3,19 @@
 The data are made so that the right verdict is known: one source shares its motifs with the target, the other none.
 """
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from biograft.data.generated import World
 from biograft.data.readers import read, write_table
 from biograft.data.records import Records
 from biograft.errors import BiograftError
-from biograft.evaluation.verdict import Verdict
+from biograft.evaluation.verdict import Verdict, paired, verdict
+from biograft.flows.answers import read_answers
 from biograft.flows.assess import examine
 from biograft.flows.fit import Result, fit
 from biograft.progress import Stages
+from biograft.tasks.metrics import METRICS
 
 __all__ = ["Sizes", "demo", "tables"]
 
@@ -115,17 +114,15 @@ def _verdicts(target: Records, grafts: dict[str, Result], seed: int) -> dict[str
     test = target.take([row for row, part in enumerate(target.column("set")) if part == "test"])
     rival = grafts[RIVAL].model.model
     part = examine(test, rival.level.read(test, "label"), rival.kind, rival.level, identity=0.4, seed=seed)
-    outputs = {name: _outputs(result, part.records.ids) for name, result in grafts.items()}
-    return {name: part.against(outputs[name], outputs[RIVAL], RIVAL) for name in grafts if name != RIVAL}
-
-
-def _outputs(result: Result, ids: list[str]) -> np.ndarray:
-    """``(records, classes)`` logarithms of the probabilities in ``predictions.tsv``, in the order of ``ids``."""
-    with (result.folder / "predictions.tsv").open(encoding="utf-8", newline="") as stream:
-        rows = {row["id"]: row for row in csv.DictReader(stream, delimiter="\t")}
-    names = [f"p:{name}" for name in result.report["task"]["classes"]]
-    found = np.array([[float(rows[identity][name]) for name in names] for identity in ids])
-    return np.log(np.maximum(found, np.finfo(float).tiny))
+    metric = METRICS[rival.kind.metrics[0]]
+    answers = {
+        name: read_answers(result.folder / "predictions.tsv", part, rival.level) for name, result in grafts.items()
+    }
+    return {
+        name: verdict(paired(metric, part.truth, answer, answers[RIVAL], part.groups, seed=part.seed), RIVAL, metric)
+        for name, answer in answers.items()
+        if name != RIVAL
+    }
 
 
 def _introduction(sizes: Sizes, related: Result, unrelated: Result) -> list[str]:

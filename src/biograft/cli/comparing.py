@@ -1,0 +1,140 @@
+"""Commands that hold ways to learn against each other: compare."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from biograft.cli.options import (
+    LEARN,
+    RUN,
+    AlphabetName,
+    AsJSON,
+    Device,
+    Epochs,
+    FitLabel,
+    IdColumn,
+    Identity,
+    LevelName,
+    Masks,
+    Pool,
+    Precision,
+    Quiet,
+    Seed,
+    SequenceColumn,
+    SourceLabel,
+    SourceMasks,
+    SourceTable,
+    SplitHow,
+    Table,
+    TaskName,
+    TrainLimit,
+    Unknown,
+    folder_to_write,
+)
+from biograft.cli.screen import numbers, progress, say
+
+__all__ = ["COMMANDS", "compare"]
+
+FIELD = "Who takes part"
+
+
+def _several(name: str, help: str, metavar: str, panel: str = FIELD) -> typer.models.OptionInfo:
+    found: typer.models.OptionInfo = typer.Option(
+        name, help=f"{help} Several are separated by commas.", metavar=metavar, rich_help_panel=panel
+    )
+    return found
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def compare(
+    table: Table,
+    label: FitLabel = "",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the comparison; left out: one under runs/.", callback=folder_to_write, rich_help_panel=RUN
+        ),
+    ] = None,
+    backbones: Annotated[
+        str,
+        _several("--backbones", "Names or folders, as for fit; left out: kmer and cnn, for residues cnn.", "LIST"),
+    ] = "",
+    strategies: Annotated[
+        str,
+        _several(
+            "--strategies",
+            "See 'biograft list strategies'; left out: scratch, frozen and full where a backbone knows something. "
+            "scratch is added wherever there are weights.",
+            "LIST",
+        ),
+    ] = "",
+    seeds: Annotated[
+        int, typer.Option(help="Runs of each, to see how much is luck of the run.", rich_help_panel=FIELD)
+    ] = 3,
+    level: LevelName = "auto",
+    task: TaskName = "auto",
+    pool: Pool = "auto",
+    split: SplitHow = "auto",
+    identity: Identity = 0.4,
+    train_limit: TrainLimit = None,
+    epochs: Epochs = None,
+    source: SourceTable = "",
+    source_label: SourceLabel = "",
+    source_mask: SourceMasks = None,
+    lambda_: Annotated[
+        str,
+        _several(
+            "--lambda", "Weight of this table against the source's 1: a number, inf, rising or learned.", "LIST", LEARN
+        ),
+    ] = "",
+    seed: Seed = 0,
+    sequence: SequenceColumn = "sequence",
+    id: IdColumn = None,
+    alphabet: AlphabetName = "auto",
+    unknown: Unknown = None,
+    mask: Masks = None,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            help="Processes at a time; 0: as many as there are processors, or one for a GPU.", rich_help_panel=RUN
+        ),
+    ] = 0,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    as_json: AsJSON = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fit strategies on backbones, several times each, on one split; say what helped. Stopped, it goes on likewise."""
+    from biograft.evaluation.comparison_page import lines
+    from biograft.flows.candidates import Field
+    from biograft.flows.compare import compare_recipe
+    from biograft.flows.recipe import Recipe
+
+    recipe = Recipe.of(
+        {
+            "table": str(table), "label": label, "level": level, "task": task, "pool": pool, "split": split,
+            "identity": identity, "train_limit": train_limit, "epochs": epochs, "source": source,
+            "source_label": source_label, "source_mask": list(source_mask or ()), "seed": seed, "sequence": sequence,
+            "id": id, "alphabet": alphabet, "unknown": unknown, "mask": list(mask or ()), "device": device,
+            "precision": precision,
+        }
+    )  # fmt: skip
+    entrants = Field(_listed(backbones), _listed(strategies), _listed(lambda_), seeds, jobs)
+    with progress(quiet) as told:
+        found = compare_recipe(recipe, entrants, out, progress=told)
+    say("\n".join(lines(found.content)), quiet)
+    say(f"\nComparison: {found.folder}\nReport: {found.folder / 'comparison.html'}", quiet)
+    if as_json:
+        numbers(found.content)
+
+
+COMMANDS: dict[Callable[..., None], str] = {
+    compare: "Examples: biograft compare tm.csv --label tm_celsius --backbones kmer,cnn --seeds 3  ·  biograft compare "
+    "tm.csv --label tm_celsius --backbones runs/ss3 --strategies frozen,full --train-limit 200 --out runs/compare-tm"
+}
+"""Each command, and examples of its use."""

@@ -1,0 +1,166 @@
+"""Many fits on one split: backbones by strategies by seeds, beside baselines and the same nets from scratch.
+
+Each fit has a folder of its own below ``fits/``: a finished one is read, an unfinished one continues.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from biograft.data.readers import read, write_table
+from biograft.data.records import Records
+from biograft.data.split import Split
+from biograft.evaluation.comparison_page import render
+from biograft.files import digest, write_json, write_text
+from biograft.flows.candidates import Field, candidates
+from biograft.flows.prepare import Prepared, prepare
+from biograft.flows.recipe import Recipe
+from biograft.flows.repeats import Fits
+from biograft.flows.summary import Summary, columns
+from biograft.hardware import Hardware
+from biograft.progress import Clock, Stages
+from biograft.run import RunFolder
+from biograft.scale import cores
+from biograft.tasks.task import Task
+
+__all__ = ["Comparison", "compare", "compare_recipe"]
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What a comparison leaves.
+
+    Attributes:
+        folder: where it is.
+        content: of ``comparison.json``.
+    """
+
+    folder: Path
+    content: dict[str, Any]
+
+    @property
+    def winner(self) -> str | None:
+        """The candidate that is best on the validation part; None without one."""
+        return self.content["winner"]
+
+    @property
+    def candidates(self) -> dict[str, dict[str, Any]]:
+        """Values, intervals and verdicts by name."""
+        return {row["name"]: row for row in self.content["candidates"]}
+
+
+def compare(
+    table: Records | str | Path,
+    label: str | Task,
+    *,
+    out: str | Path | None = None,
+    split: str | Split = "auto",
+    backbones: Sequence[str] = (),
+    strategies: Sequence[str] = (),
+    seeds: int = 3,
+    identity: float = 0.4,
+    train_limit: int | None = None,
+    epochs: float | None = None,
+    seed: int = 0,
+    jobs: int = 1,
+    progress: Stages | None = None,
+) -> Comparison:
+    """Fit every strategy on every backbone, several times, and say which differences are real.
+
+    Args:
+        table: records, or the file that holds them.
+        label: name of the label column, or a task.
+        out: folder; None names one under ``runs/``. What is there already is read or continued.
+        split: as of :func:`biograft.fit`; made once, the same for all.
+        backbones: names or folders; none: k-mers and a convolutional net.
+        strategies: names; none: those that make sense for each backbone.
+        seeds: runs of each.
+        jobs: processes at a time; with more than one, call it below ``if __name__ == "__main__"``.
+        progress: hears ``(stage, done, total)``.
+
+    Raises:
+        BiograftError: wherever the table or the choices don't fit, and if no fit succeeds.
+    """
+    task = label if isinstance(label, Task) else Task(label)
+    recipe = Recipe(
+        table="" if isinstance(table, Records) else str(table), label=task.label, level=task.level, task=task.kind,
+        mask=task.masks, split=split if isinstance(split, str) else "given", identity=identity,
+        train_limit=train_limit, epochs=epochs, seed=seed,
+    )  # fmt: skip
+    return compare_recipe(
+        recipe, Field(tuple(backbones), tuple(strategies), seeds=seeds, jobs=jobs), out,
+        records=table if isinstance(table, Records) else None, split=split if isinstance(split, Split) else None,
+        progress=progress,
+    )  # fmt: skip
+
+
+def compare_recipe(
+    recipe: Recipe,
+    entrants: Field,
+    out: str | Path | None = None,
+    *,
+    records: Records | None = None,
+    split: Split | None = None,
+    progress: Stages | None = None,
+) -> Comparison:
+    """:func:`compare` for choices that are gathered in a recipe; its backbone and strategy are not looked at."""
+    clock = Clock(progress)
+    hardware = Hardware.choose(recipe.device, recipe.precision)
+    with clock.stage("read"):
+        given = records or read(
+            recipe.table, sequence=recipe.sequence, id=recipe.id, alphabet=recipe.alphabet, unknown=recipe.unknown
+        )
+        given.column(recipe.label)
+    with clock.stage("families") as told:
+        task = Task(recipe.label, recipe.level, recipe.task, recipe.mask)
+        prepared = prepare(
+            given, task, how=split or recipe.split, identity=recipe.identity, train_limit=recipe.train_limit,
+            seed=recipe.seed, progress=told,
+        )  # fmt: skip
+    parts = _of_all(given, prepared)
+    # Level and kind are settled here: a few training labels alone might look like another kind.
+    shared = replace(
+        recipe, level=prepared.level.name, task=prepared.kind.name, split=digest(*parts.parts.tolist()),
+        backbone="auto", strategy="auto", lambda_="", device=hardware.device, precision=hardware.precision,
+    )  # fmt: skip
+    everyone = candidates(shared, entrants, given.alphabet.name, prepared.level)
+    folder = RunFolder.open(out or _default_folder(shared), shared.as_dict())
+    with folder.held():
+        _save_split(folder.path, prepared)
+        seeds = range(recipe.seed, recipe.seed + entrants.seeds)
+        fits = Fits(folder.path, shared, everyone, seeds, parts, records)
+        fits.run(entrants.jobs or (1 if hardware.device == "cuda" else cores()), clock)
+        content = Summary(recipe, fits, prepared).content(clock)
+        return _written(folder.path, content)
+
+
+def _of_all(given: Records, prepared: Prepared) -> Split:
+    """The split as it is for every record of the table, without a part where there is no label."""
+    place = {identity: row for row, identity in enumerate(given.ids)}
+    rows = [place[identity] for identity in prepared.records.ids]
+    names = np.full(len(given), "", dtype=prepared.split.parts.dtype)
+    families = np.full(len(given), -1)
+    names[rows], families[rows] = prepared.split.parts, prepared.split.families
+    return Split(names, families, prepared.split.how, prepared.split.program)
+
+
+def _default_folder(shared: Recipe) -> Path:
+    table = Path(shared.table).name.split(".")[0] or "table"
+    return Path("runs") / f"compare-{table}-{shared.label}-{digest(json.dumps(shared.as_dict(), sort_keys=True))[:6]}"
+
+
+def _save_split(folder: Path, prepared: Prepared) -> None:
+    families = [str(family) for family in prepared.split.families.tolist()]
+    columns = {"id": prepared.records.ids, "set": prepared.split.parts.tolist(), "family": families}
+    write_table(folder / "split.tsv", columns)
+
+
+def _written(folder: Path, content: dict[str, Any]) -> Comparison:
+    write_table(folder / "comparison.tsv", columns(content))
+    write_text(folder / "comparison.html", render(content))
+    write_json(folder / "comparison.json", content)
+    return Comparison(folder, content)

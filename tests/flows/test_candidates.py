@@ -1,0 +1,90 @@
+"""Who takes part in a comparison: usual strategies for what a backbone is, and its twin from scratch beside it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from biograft.backbones.baselines import CNNConfiguration, DilatedCNN
+from biograft.bundle import Bundle
+from biograft.data.alphabet import named
+from biograft.data.records import Records
+from biograft.errors import BiograftError
+from biograft.flows.candidates import Candidate, Field, candidates
+from biograft.flows.recipe import Recipe
+from biograft.model import LinearHead, Model
+from biograft.tasks.classification import Classification
+from biograft.tasks.levels import Residue, Sequence
+from biograft.tasks.task import Level
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of a model with a very small backbone that has learned something."""
+    with torch.random.fork_rng([]):
+        net = DilatedCNN(named("protein"), CNNConfiguration(8, 3, (1,), 0.1))
+        model = Model(net, LinearHead(Sequence(), 8, 2), Sequence(), Classification(("a", "b")))
+    folder = tmp_path_factory.mktemp("models") / "known"
+    Bundle(model, "label", Records.of(["ACDEFGHIKL"], alphabet="protein")).save(folder)
+    return str(folder)
+
+
+def chosen(level: Level | None = None, shared: Recipe | None = None, **choices: object) -> list[Candidate]:
+    return candidates(shared or Recipe(), Field(**choices), "protein", level or Sequence())  # type: ignore[arg-type]
+
+
+def names(**choices: object) -> list[str]:
+    return [one.name for one in chosen(**choices)]  # type: ignore[arg-type]
+
+
+def test_usual_strategies_follow_from_what_a_backbone_is(trained: str) -> None:
+    assert names() == ["kmer, frozen", "cnn, scratch"]
+    assert names(level=Residue()) == ["cnn, scratch"]
+    assert names(backbones=(trained,)) == ["known, scratch", "known, frozen", "known, full"]
+
+
+def test_the_twin_stands_beside_every_net_and_only_there(trained: str) -> None:
+    found = chosen(backbones=(trained, "kmer", "cnn"), strategies=("full", "frozen"))
+    assert [(one.name, one.twin, one.transfer) for one in found] == [
+        ("known, scratch", False, False),
+        ("known, full", True, True),
+        ("known, frozen", True, True),
+        ("kmer, full", False, False),
+        ("kmer, frozen", False, False),
+        ("cnn, scratch", False, False),
+        ("cnn, full", True, False),
+        ("cnn, frozen", True, False),
+    ]
+
+
+def test_a_source_adds_joint_learning_and_every_weight_is_a_candidate(trained: str) -> None:
+    shared = Recipe(source="s.tsv", source_label="ss")
+    assert names(backbones=(trained,), shared=shared)[-1] == "known, joint"
+    found = chosen(backbones=("cnn", "kmer"), weights=("0.5", "inf"), shared=shared)
+    assert [one.name for one in found] == ["cnn, scratch", "cnn, joint λ=0.5", "cnn, joint λ=inf", "kmer, frozen"]
+    assert [one.transfer for one in found] == [False, True, True, False]
+    joint, scratch = found[1].recipe(shared, 3), found[0].recipe(shared, 3)
+    assert (joint.source, joint.lambda_, joint.strategy, joint.seed) == ("s.tsv", "0.5", "joint", 3)
+    assert (scratch.source, scratch.source_label, scratch.lambda_) == ("", "", "")
+
+
+def test_folders_differ_where_candidates_do() -> None:
+    both = [Candidate(str(Path(place) / "net"), "joint", weight) for place in "ab" for weight in ("1", "2")]
+    found = {one.folder(seed) for one in both for seed in (0, 1)}
+    assert len(found) == 8
+    assert Candidate("cnn", "full").folder(2) == "cnn-full-seed2"
+
+
+@pytest.mark.parametrize(
+    ("choices", "says"),
+    [
+        ({"strategies": ("frozne",)}, "Did you mean 'frozen'?"),
+        ({"backbones": ("nothing",)}, "Unknown backbone: got 'nothing'"),
+        ({"weights": ("1",)}, "got 1 and no --source"),
+        ({"seeds": 0}, "--seeds is a number of runs: got 0"),
+        ({"jobs": -1}, "--jobs is a number of processes: got -1"),
+    ],
+)
+def test_wrong_choices_are_refused_at_once(choices: dict[str, object], says: str) -> None:
+    with pytest.raises(BiograftError, match=says.replace("?", r"\?")):
+        chosen(**choices)  # type: ignore[arg-type]
