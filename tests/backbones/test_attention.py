@@ -40,8 +40,8 @@ def test_angles_restart_in_every_row_and_turn_pairs() -> None:
     vectors = torch.tensor([1.0, 0.0, 0.0, 1.0]).expand(5, 1, 4)
     turned = rotate(vectors, positions)[:, 0]
     for token, place in enumerate([0, 1, 2, 0, 1]):
-        slow = 0.01 * place
-        expected = [math.cos(place), -math.sin(slow), math.sin(place), math.cos(slow)]
+        slow = 0.01 * place  # the pairs are (0, 2) and (1, 3), and come back side by side
+        expected = [math.cos(place), math.sin(place), -math.sin(slow), math.cos(slow)]
         assert turned[token].tolist() == pytest.approx(expected, abs=1e-6)
 
 
