@@ -127,6 +127,7 @@ def test_one_split_for_all(made: Comparison) -> None:
     fits = list((made.folder / "fits").glob("*/split.tsv"))
     assert len(fits) == 10
     assert {path.read_text() for path in fits} == {own}
+    assert all("refit = false" in path.with_name("recipe.toml").read_text() for path in fits)  # as many labels for all
     assert (made.content["data"]["n_test"], made.content["data"]["n_unlabelled"]) == (24, 1)
 
 
@@ -140,7 +141,6 @@ def test_the_page_and_the_terminal_say_what_the_numbers_say(made: Comparison) ->
                 assert row[key]["sentence"] in page
                 assert row[key]["sentence"] in told
     assert f"* Best on the validation part: {made.winner}." in told
-    assert "solved heads and baselines learn from training and validation part together" in page
     assert "<script" not in page
     assert "http" not in page
 

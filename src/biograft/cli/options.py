@@ -10,8 +10,8 @@ from biograft.errors import BiograftError
 
 __all__ = [
     "FORMS", "LEARN", "READ", "RUN", "AlphabetName", "AsJSON", "BackboneName", "BackboneOf", "Device", "Epochs",
-    "FitLabel", "IdColumn", "Identity", "Lambda", "LevelName", "Masks", "Pool", "Precision", "Quiet", "ReportFolder",
-    "RunFolder", "Seed", "SequenceColumn", "Sequences", "SourceLabel",
+    "FitLabel", "IdColumn", "Identity", "Lambda", "LevelName", "Masks", "Pool", "Precision", "Quiet", "Refit",
+    "ReportFolder", "RunFolder", "Seed", "SequenceColumn", "Sequences", "SourceLabel",
     "SourceMasks", "SourceTable", "SplitHow", "StrategyName", "StrategyOptions", "Table", "TableOrRecipe",
     "TaskName", "TrainLimit", "Unknown", "file_to_write", "folder_to_write",
 ]  # fmt: skip
@@ -128,6 +128,14 @@ Identity = Annotated[
 TrainLimit = Annotated[
     int | None,
     typer.Option(help="Learn from so many training records only, drawn at random.", rich_help_panel=LEARN),
+]
+Refit = Annotated[
+    bool,
+    typer.Option(
+        "--refit/--no-refit",
+        help="Let solved heads learn from the validation part too, once it has told its numbers.",
+        rich_help_panel=LEARN,
+    ),
 ]
 Epochs = Annotated[
     float | None,

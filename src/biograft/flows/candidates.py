@@ -78,8 +78,10 @@ class Candidate:
         return "-".join([*parts, f"seed{seed}"])
 
     def recipe(self, shared: Recipe, seed: int) -> Recipe:
-        """The choices of one run. Raises BiograftError where they don't fit together."""
-        own = replace(shared, backbone=self.backbone, strategy=self.strategy, lambda_=self.weight, seed=seed)
+        """The choices of one run, from the same labels as all. Raises BiograftError where they don't fit together."""
+        own = replace(
+            shared, backbone=self.backbone, strategy=self.strategy, lambda_=self.weight, seed=seed, refit=False
+        )
         return own if self.draws_from_source else replace(own, source="", source_label="", source_mask=(), lambda_="")
 
 

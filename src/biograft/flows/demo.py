@@ -60,7 +60,7 @@ def demo(
         told = None if progress is None else lambda stage, done, total: progress(f"{name}: {stage}", done, total)
         return fit(
             paths[table], "label", out=out / name, backbone=backbone, strategy=strategy, epochs=epochs, seed=seed,
-            progress=told,
+            refit=False, progress=told,
         )  # fmt: skip
 
     related = run("related", "source", "cnn", "scratch", sizes.epochs)

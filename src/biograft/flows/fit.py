@@ -73,6 +73,7 @@ def fit(
     strategy: str = "auto",
     identity: float = 0.4,
     train_limit: int | None = None,
+    refit: bool = True,
     epochs: float | None = None,
     seed: int = 0,
     progress: Stages | None = None,
@@ -89,6 +90,7 @@ def fit(
         strategy: name in the catalog.
         identity: from which on sequences are of one family, 0 to 1.
         train_limit: use so many training records only.
+        refit: let solved heads learn from the validation part too before they answer the test part.
         epochs: passes over the training part, where the strategy needs the loop.
         progress: hears ``(stage, done, total)``.
 
@@ -100,7 +102,7 @@ def fit(
     recipe = Recipe(
         table="" if isinstance(table, Records) else str(table), label=task.label, level=task.level, task=task.kind,
         mask=task.masks, split=how, identity=identity, backbone=backbone, strategy=strategy,
-        train_limit=train_limit, epochs=epochs, seed=seed,
+        train_limit=train_limit, refit=refit, epochs=epochs, seed=seed,
     )  # fmt: skip
     records = table if isinstance(table, Records) else None
     return fit_recipe(
@@ -187,7 +189,8 @@ class _Fit:
         outputs = {"valid": self._answer(model, inputs, prepared, "valid")}
         half_width = _half_width(prepared, outputs["valid"])
         learned: tuple[str, ...] = ("train",)
-        if outcome is None and strategy.exact(model.level) and recipe.train_limit is None and len(outputs["valid"]):
+        again = recipe.refit and recipe.train_limit is None and len(outputs["valid"]) > 0
+        if again and outcome is None and strategy.exact(model.level):
             learned = ("train", "valid")
             notes = self._solve_again(model, strategy, inputs, prepared)
         outputs["test"] = self._answer(model, inputs, prepared, "test")

@@ -16,7 +16,7 @@ __all__ = ["POOLS", "Recipe"]
 POOLS = ("auto", "mean", "positions")
 SCHEDULES = ("rising", "learned")  # of λ, in place of a number
 LARGEST_SEED = 2**63 - 1  # what torch takes
-_WORDS = {str: "text", int: "a whole number", float: "a number", tuple: "a list of texts"}
+_WORDS = {bool: "true or false", str: "text", int: "a whole number", float: "a number", tuple: "a list of texts"}
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Recipe:
         table: file of the records; '' if they came from memory.
         table_digest: of its content.
         pool: ``mean``, ``positions`` or ``auto`` (positions for one-hot letters of records of one length).
+        refit: heads that are solved learn from the validation part too before they answer the test part; never with
+            ``train_limit``. What is learned step by step needs that part to know when to stop.
         epochs: None takes the default of the loop.
         strategy_option: NAME=VALUE for fields of the strategy.
         source: table that is learned together with this one; '' for none. ``source_label`` and ``source_mask`` as here.
@@ -51,6 +53,7 @@ class Recipe:
     strategy: str = "auto"
     pool: str = "auto"
     train_limit: int | None = None
+    refit: bool = True
     epochs: float | None = None
     strategy_option: tuple[str, ...] = ()
     source: str = ""
@@ -170,7 +173,7 @@ def _check_type(name: str, value: Any, kind: Any) -> None:
     """Recipes are written by hand: text where a number belongs would only break much later."""
     allowed = get_args(kind) if isinstance(kind, UnionType) else (get_origin(kind) or kind,)
     accepted = (*allowed, int) if float in allowed else allowed
-    fits = isinstance(value, accepted) and not isinstance(value, bool)
+    fits = isinstance(value, accepted) and (bool in allowed or not isinstance(value, bool))
     if fits and isinstance(value, tuple):
         fits = all(isinstance(part, str) for part in value)
     if not fits:

@@ -32,7 +32,6 @@ class Summary:
         self._parts = {name: self._examined(name) for name in ("valid", "test") if len(prepared.split.rows(name))}
         self._test = self._parts["test"]
         self._metric = METRICS[prepared.kind.metrics[0]]
-        self._both = recipe.train_limit is None and "valid" in self._parts  # as fit does with heads that it solves
         self._reports = {one: [fits.report(one, seed) for seed in fits.done(one)] for one in fits.everyone}
 
     def _examined(self, name: str) -> Examination:
@@ -75,10 +74,9 @@ class Summary:
         return value if self._metric.greater_is_better else -value
 
     def _baselines(self) -> dict[str, dict[str, np.ndarray]]:
-        """Outputs by name and part; for the test part they learn from all that a solved head learns from."""
-        learned = ("train", "valid") if self._both else ("train",)
+        """Outputs by name and part, from the training part alone."""
         queries = {name: part.records for name, part in self._parts.items()}
-        return Baselines.of(self._prepared, queries, learned).answers(self._recipe.seed)
+        return Baselines.of(self._prepared, queries, ("train",)).answers(self._recipe.seed)
 
     def _best(self, simple: Mapping[str, Mapping[str, np.ndarray]]) -> str:
         """The baseline that does best on the validation part; without one, the first linear model."""
@@ -183,11 +181,6 @@ class Summary:
         elif self._parts["valid"].value(best["valid"]) >= self._signed(rows[0]["valid"]["value"]):
             notes.append("On the validation part no candidate does better than the best simple baseline.")
         first = {one: reports[0] for one, reports in self._reports.items() if reports}
-        if self._both and len({report["model"]["selection"] is None for report in first.values()}) == 2:
-            notes.append(
-                "For the test part, solved heads and baselines learn from training and validation part together; what "
-                "is learned step by step learns from the training part, and the validation part says when to stop."
-            )
         notes += cautions(next(iter(first.values())))
         for one, report in first.items():
             if one.draws_from_source:
