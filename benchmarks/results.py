@@ -34,7 +34,8 @@ INTRODUCTION = """# Results
 Made by `python benchmarks/results.py`, seed 0. Each section names its commands, the machine and the time they took:
 on the clock, and of the processor (all cores together; on a machine that others use too, the clock says more about
 them). Values in brackets are 95 % intervals from 1,000 draws of families (of records, where a part holds fewer than
-six families). Choices were made on training and validation parts; test parts were read for these numbers only.
+six families). Choices were made on training and validation parts; test parts were read for these numbers; where one was
+read more often, the page on choices says so.
 Floors are numbers of simple methods on the same files, measured before this project began.
 How settings were chosen, and what did not work: [choices](results/choices.md).
 """
