@@ -126,12 +126,13 @@ class Model(nn.Module):
         self,
         rows: Sequence[np.ndarray],
         hardware: Hardware | None = None,
-        budget: int = 16_384,
+        budget: int | None = None,
         progress: Progress | None = None,
     ) -> np.ndarray:
         """Answers for encoded rows in input order: ``(units, kind.width)`` float32.
 
-        Equal rows are computed once. ``budget`` bounds the letters that are in memory at once.
+        Equal rows are computed once. ``budget`` bounds the letters in memory at once; None takes what suits the
+        hardware.
         """
         hardware = hardware or Hardware()
         self.eval().to(hardware.device)
@@ -141,7 +142,7 @@ class Model(nn.Module):
         result = np.empty((int(offsets[-1]), self.kind.width), dtype=np.float32)
         distinct, copies = _distinct(rows)
         done = 0
-        for batch in in_order(lengths[distinct], budget):
+        for batch in in_order(lengths[distinct], budget or hardware.budget):
             chosen = distinct[batch]
             with hardware.products():
                 answer = self(Packed.of([np.asarray(rows[row]) for row in chosen]).to(hardware.device))

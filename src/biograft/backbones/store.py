@@ -107,7 +107,7 @@ def embed(
     *,
     pooled: bool = False,
     hardware: Hardware | None = None,
-    budget: int = 16_384,
+    budget: int | None = None,
     wait: bool = False,
     progress: Progress | None = None,
 ) -> Vectors:
@@ -115,7 +115,7 @@ def embed(
 
     Args:
         pooled: one mean vector per sequence instead of one per position.
-        budget: letters that are in memory at once.
+        budget: letters that are in memory at once; None takes what suits the hardware.
         wait: while another process works in the folder, instead of refusing.
 
     Raises:
@@ -139,7 +139,7 @@ def embed(
         first = np.array([places[0] for places in copies], dtype=np.int64)
         backbone.eval().to(hardware.device)
         # Batches are laid over all sequences, so that a continued call computes the very batches it would have.
-        for batch in in_order(lengths[first], budget):
+        for batch in in_order(lengths[first], budget or hardware.budget):
             places = [place for member in batch for place in copies[member]]
             if finished[places].all():
                 continue
