@@ -15,7 +15,8 @@ from biograft.data.packed import Packed
 from biograft.data.readers import write_table
 from biograft.data.records import Records
 from biograft.errors import BiograftError
-from biograft.flows.pretrain import PretrainRecipe, pretrain
+from biograft.flows.pretrain import pretrain
+from biograft.flows.pretrain_recipe import PretrainRecipe
 
 TINY = {"layers": 1, "width": 16, "heads": 2, "window": 40, "batch_letters": 512, "held_out": 6, "source_letters": 256}
 

@@ -97,8 +97,9 @@ def pretrain(
     quiet: Quiet = False,
 ) -> None:  # fmt: skip
     """Train a new encoder on sequences without labels. Stopped at any moment, the same command goes on where it was."""
-    from biograft.flows.pretrain import PretrainRecipe, summary
     from biograft.flows.pretrain import pretrain as run
+    from biograft.flows.pretrain import summary
+    from biograft.flows.pretrain_recipe import PretrainRecipe
 
     tables = tuple(source or ())
     recipe = PretrainRecipe(
