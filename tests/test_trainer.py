@@ -33,7 +33,8 @@ from biograft.strategies.objective import Term, supervised
 from biograft.strategies.strategy import Group, Phase
 from biograft.tasks.classification import Classification
 from biograft.tasks.levels import Sequence
-from biograft.trainer import Outcome, Trainer, Training
+from biograft.trainer import Outcome, Trainer
+from biograft.training import Training
 
 STEPS = 60
 TRAINING = Training(steps=STEPS, every=7, save_seconds=0.0, patience=99)

@@ -11,7 +11,7 @@ LAYERS = (
     ("cli",),
     ("flows",),
     ("trainer",),
-    ("optimisers", "gradients"),
+    ("optimisers", "gradients", "training"),
     ("strategies", "bundle"),
     ("judgement",),
     ("evaluation", "model"),

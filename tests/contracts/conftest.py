@@ -30,7 +30,8 @@ from biograft.model import LinearHead, Model
 from biograft.run import RunFolder
 from biograft.strategies.strategy import FixedFeatures, Strategy
 from biograft.tasks.task import LabelKind, Level
-from biograft.trainer import Trainer, Training
+from biograft.trainer import Trainer
+from biograft.training import Training
 
 SMALL: dict[str, dict[str, Any]] = {
     "cnn": {"width": 16, "kernel": 3, "dilations": [1, 2], "dropout": 0.1},

@@ -11,7 +11,7 @@ from biograft.evaluation.intervals import Interval
 from biograft.evaluation.verdict import Verdict
 from biograft.flows import demo as module
 from biograft.flows.demo import KNOWN, RIVAL, Sizes, demo, tables
-from biograft.trainer import Training
+from biograft.training import Training
 
 SMALL = Sizes(source=24, train=12, valid=6, test=24, new=6, epochs=1.0)
 RUNS = ("related", "unrelated", RIVAL, *KNOWN)

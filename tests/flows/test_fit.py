@@ -25,7 +25,8 @@ from biograft.model import LinearHead, Model
 from biograft.run import read_recipe
 from biograft.tasks.classification import Classification
 from biograft.tasks.levels import Sequence
-from biograft.trainer import Trainer, Training
+from biograft.trainer import Trainer
+from biograft.training import Training
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ from biograft.flows.report import doubts, intervals, leaks
 from biograft.model import LinearHead, Model
 from biograft.tasks.classification import Classification
 from biograft.tasks.levels import Sequence
-from biograft.trainer import Training
+from biograft.training import Training
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,8 @@ from biograft.run import RunFolder
 from biograft.strategies.strategy import Strategy
 from biograft.tasks.classification import Classification
 from biograft.tasks.levels import Sequence
-from biograft.trainer import Trainer, Training
+from biograft.trainer import Trainer
+from biograft.training import Training
 
 
 @pytest.fixture

@@ -33,7 +33,8 @@ from biograft.strategies.choices import strategy_of
 from biograft.strategies.strategy import Strategy
 from biograft.tasks.levels import Sequence as SequenceLevel
 from biograft.tasks.task import Level, Task
-from biograft.trainer import Outcome, Trainer, Training
+from biograft.trainer import Outcome, Trainer
+from biograft.training import Training
 
 __all__ = ["Recipe", "Result", "fit", "fit_recipe"]
 

@@ -28,7 +28,8 @@ from biograft.model import LinearHead, Model, SharedBackbone
 from biograft.progress import Clock, Stages
 from biograft.run import RunFolder
 from biograft.strategies.pretraining import CORPUS, Pretraining, masked_scores
-from biograft.trainer import Trainer, Training
+from biograft.trainer import Trainer
+from biograft.training import Training
 
 __all__ = ["Pretrained", "pretrain", "summary"]
 
