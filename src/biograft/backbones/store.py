@@ -20,11 +20,12 @@ from biograft.data.batches import in_order
 from biograft.data.packed import Packed
 from biograft.errors import BiograftError
 from biograft.files import atomic, digest, locked, read_json, sweep, sync, write_json
-from biograft.hardware import Hardware
+from biograft.hardware import Hardware, give_back_memory
 from biograft.progress import Progress
 
 __all__ = ["Stored", "Vectors", "cache_folder", "embed"]
 
+TRIM_EVERY = 64  # batches
 LARGEST = {np.dtype(kind): float(np.finfo(kind).max) for kind in (np.float16, np.float32)}
 
 
@@ -139,10 +140,12 @@ def embed(
         first = np.array([places[0] for places in copies], dtype=np.int64)
         backbone.eval().to(hardware.device)
         # Batches are laid over all sequences, so that a continued call computes the very batches it would have.
-        for batch in in_order(lengths[first], budget or hardware.budget):
+        for number, batch in enumerate(in_order(lengths[first], budget or hardware.budget), start=1):
             places = [place for member in batch for place in copies[member]]
             if finished[places].all():
                 continue
+            if number % TRIM_EVERY == 0:
+                give_back_memory()
             blocks = _vectors(backbone, [sequences[place] for place in first[batch]], pooled, hardware)
             for member, block in zip(batch, blocks, strict=True):
                 _check(block, dtype, first[member], backbone.name)
