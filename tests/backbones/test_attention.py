@@ -108,3 +108,21 @@ def test_the_kernel_on_a_gpu_equals_rows_one_by_one() -> None:
     there = Positions.of(torch.tensor([50, 1, 69]), frequencies(32), torch.device("cuda"))
     result = attend(*(part.to("cuda", torch.bfloat16) for part in parts), there)
     assert torch.allclose(result.float().cpu(), expected, atol=0.03)
+
+
+def test_with_matrix_tiles_half_precision_stays_and_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    layer, values, positions = (
+        RotaryAttention(32, 2).eval().bfloat16(),
+        torch.randn(40, 32).bfloat16(),
+        positions_of([25, 15], 16),
+    )
+    seen: list[torch.dtype] = []
+    whole = attention.attend
+    monkeypatch.setattr(attention, "attend", lambda *parts: seen.append(parts[0].dtype) or whole(*parts))
+    found = []
+    for tiles in (False, True):
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda there=tiles: there)
+        found.append(layer(values, positions))
+    assert seen == [torch.float32, torch.bfloat16] and found[0].dtype == found[1].dtype == torch.bfloat16
+    assert torch.allclose(found[0].float(), found[1].float(), atol=0.02)
