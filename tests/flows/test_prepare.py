@@ -138,3 +138,9 @@ def test_classes_are_kept_in_balance():
     labels = np.array(records.column("y"))
     assert (labels[made.rows("test")] == "b").sum() == 2
     assert (labels[made.rows("train")] == "b").sum() == 7
+
+
+def test_parts_that_were_made_before_a_run_cannot_be_repeated_from_their_fingerprint():
+    records = Records.of(["ACDEFGHIKL", "MNPQRSTVWY"], columns={"y": ["a", "b"]}, alphabet="protein")
+    with pytest.raises(BiograftError, match=r"fingerprint 1c7e197bcd13305e.*--split column:set"):
+        part_records(records, "1c7e197bcd13305e")

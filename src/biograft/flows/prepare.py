@@ -1,5 +1,6 @@
 """From a table to parts that can be learned from: labels read, records parted, constants learned on training alone."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -82,6 +83,11 @@ def part_records(
         raise BiograftError(f"--identity is a share: got {identity:g}, expected above 0 and at most 1, such as 0.4.")
     if how == "auto":
         how = "column:set" if "set" in records.columns else "homology"
+    if re.fullmatch("[0-9a-f]{16}", how):
+        raise BiograftError(
+            f"The parts of that run were made before it: got their fingerprint {how}, expected homology, random or "
+            "column:NAME. Join the column set of its split.tsv to the table and choose --split column:set."
+        )
     if how not in ("homology", "random") and not how.startswith("column:"):
         raise BiograftError(
             f"Unknown split: got '{how}', expected homology, random or column:NAME. Choose one of them."
