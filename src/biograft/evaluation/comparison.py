@@ -41,6 +41,11 @@ class Measured:
         """Mean over the runs."""
         return float(self.values.mean())
 
+    def of(self, there: Sequence[int], wanted: Sequence[int]) -> "Measured":
+        """The runs of some seeds, out of those that are ``there``."""
+        rows = [there.index(seed) for seed in wanted]
+        return Measured(self.values[rows], self.draws[rows], self.families)
+
     def interval(self) -> Interval:
         """Mean over the runs; of one run as :func:`biograft.evaluation.intervals.resample` gives it.
 

@@ -14,6 +14,7 @@ import numpy as np
 from biograft.data.readers import read, write_table
 from biograft.data.records import Records
 from biograft.data.split import Split
+from biograft.errors import BiograftError
 from biograft.evaluation.comparison_page import render
 from biograft.files import digest, write_json, write_text
 from biograft.flows.candidates import Field, candidates
@@ -62,6 +63,11 @@ def compare(
     backbones: Sequence[str] = (),
     strategies: Sequence[str] = (),
     seeds: int = 3,
+    options: Sequence[str] = (),
+    limits: Sequence[int | str] = (),
+    source: str | Path = "",
+    source_label: str = "",
+    lambdas: Sequence[float | str] = (),
     identity: float = 0.4,
     train_limit: int | None = None,
     epochs: float | None = None,
@@ -77,8 +83,12 @@ def compare(
         out: folder; None names one under ``runs/``. What is there already is read or continued.
         split: as of :func:`biograft.fit`; made once, the same for all.
         backbones: names or folders; none: k-mers and a convolutional net.
-        strategies: names; none: those that make sense for each backbone.
+        strategies: names; none: those that make sense for each backbone. With choices: ``full:learning_rate=1e-4``.
         seeds: runs of each.
+        options: ``STRATEGY:NAME=VALUE``, for all candidates of that strategy.
+        limits: numbers of training records, and ``"all"``: a learning curve.
+        source: table that strategies such as ``joint`` learn together with this one, and its ``source_label``.
+        lambdas: weights of this table against the source's 1; several make a front.
         jobs: processes at a time; with more than one, call it below ``if __name__ == "__main__"``.
         progress: hears ``(stage, done, total)``.
 
@@ -89,10 +99,12 @@ def compare(
     recipe = Recipe(
         table="" if isinstance(table, Records) else str(table), label=task.label, level=task.level, task=task.kind,
         mask=task.masks, split=split if isinstance(split, str) else "given", identity=identity,
-        train_limit=train_limit, epochs=epochs, seed=seed,
+        train_limit=train_limit, epochs=epochs, seed=seed, source=str(source), source_label=source_label,
     )  # fmt: skip
+    weights = tuple(f"{one:g}" if isinstance(one, float) else str(one) for one in lambdas)
+    entrants = Field(tuple(backbones), tuple(strategies), weights, seeds, jobs, tuple(options), tuple(map(str, limits)))
     return compare_recipe(
-        recipe, Field(tuple(backbones), tuple(strategies), seeds=seeds, jobs=jobs), out,
+        recipe, entrants, out,
         records=table if isinstance(table, Records) else None, split=split if isinstance(split, Split) else None,
         progress=progress,
     )  # fmt: skip
@@ -128,11 +140,17 @@ def compare_recipe(
         backbone="auto", strategy="auto", lambda_="", device=hardware.device, precision=hardware.precision,
     )  # fmt: skip
     everyone = candidates(shared, entrants, given.alphabet.name, prepared.level)
+    if entrants.limits and recipe.train_limit is not None:
+        raise BiograftError(
+            f"--limits and --train-limit both choose training records: got {', '.join(entrants.limits)} and "
+            f"{recipe.train_limit}. Leave one of them out."
+        )
     folder = RunFolder.open(out or _default_folder(shared), shared.as_dict())
     with folder.held():
         _save_split(folder.path, prepared)
         seeds = range(recipe.seed, recipe.seed + entrants.seeds)
-        fits = Fits(folder.path, shared, everyone, seeds, parts, records)
+        steps = entrants.steps(len(prepared.split.rows("train")))
+        fits = Fits(folder.path, shared, everyone, seeds, steps, parts, records)
         fits.run(entrants.jobs or (1 if hardware.device == "cuda" else cores()), clock)
         content = Summary(recipe, fits, prepared).content(clock)
         return _written(folder.path, content)

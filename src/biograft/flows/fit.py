@@ -17,8 +17,9 @@ from biograft.data.split import Split
 from biograft.errors import BiograftError
 from biograft.evaluation.conformal import residual_quantile
 from biograft.files import digest, file_digest, write_json, write_text
+from biograft.flows.answers import SOURCE_ANSWERS, keep
 from biograft.flows.assess import Examination, examine
-from biograft.flows.baselines import Baselines
+from biograft.flows.baselines import Baselines, Shared
 from biograft.flows.inputs import Inputs, fixed_features
 from biograft.flows.prepare import Prepared, prepare
 from biograft.flows.recipe import Recipe
@@ -117,9 +118,10 @@ def fit_recipe(
     *,
     records: Records | None = None,
     split: Split | None = None,
+    shared: Shared | None = None,
     progress: Stages | None = None,
 ) -> Result:
-    """:func:`fit` for choices that are gathered in a recipe."""
+    """:func:`fit` for choices that are gathered in a recipe; ``shared``: with other runs on the same parts."""
     clock = Clock(progress)
     hardware = Hardware.choose(recipe.device, recipe.precision)
     with clock.stage("read"):
@@ -149,7 +151,7 @@ def fit_recipe(
     if report is not None:
         return Result(folder.path, report)
     with folder.held():
-        return _Fit(recipe, records, split, folder, hardware, clock).run()
+        return _Fit(recipe, records, split, folder, hardware, clock, shared).run()
 
 
 def _default_folder(recipe: Recipe) -> Path:
@@ -172,6 +174,7 @@ class _Fit:
     folder: RunFolder
     hardware: Hardware
     clock: Clock
+    shared: Shared | None = None
 
     def run(self) -> Result:
         recipe, clock = self.recipe, self.clock
@@ -238,7 +241,7 @@ class _Fit:
                 solved = strategy.exact(model.level)
                 features = fixed_features(model, train, recipe.seed, self.hardware) if solved else None
                 notes = strategy.start(model, features)
-                source = Source.of(recipe, model) if SOURCE in strategy.streams else None
+                source = Source.of(recipe, model, self._parts_seed) if SOURCE in strategy.streams else None
                 learner = strategy.learner(model, source.model if source else None)
                 phases = strategy.phases(learner)
                 judge, began = by_part(valid, self.hardware) if len(valid) else None, None
@@ -255,8 +258,16 @@ class _Fit:
                     outcome, began = trainer.run(told), trainer.began
                 notes += strategy.finish(model, judge, began)
             if source:
-                notes += source.told(self.hardware, prepared.part("test")[0], recipe.identity)
+                answers = source.answers(self.hardware)
+                if answers:
+                    keep(self.folder.path / SOURCE_ANSWERS, answers)
+                notes += source.told(answers, prepared.part("test")[0], recipe.identity)
         return outcome, notes
+
+    @property
+    def _parts_seed(self) -> int:
+        """Of the parts of a source: the same for all runs of a comparison."""
+        return self.shared.seed if self.shared else self.recipe.seed
 
     def _solve_again(self, model: Model, strategy: Strategy, inputs: Inputs, prepared: Prepared) -> list[str]:
         """Learn from the validation part too, once it has told what it is for: a solved head has no state to choose."""
@@ -295,7 +306,8 @@ class _Fit:
                     parts[name] = examine(
                         records, units, prepared.kind, prepared.level, recipe.identity, recipe.seed, families
                     )
-            simple = Baselines.of(prepared, {name: part.records for name, part in parts.items()}, learned)
+            queries = {name: part.records for name, part in parts.items()}
+            simple = Baselines.of(prepared, queries, learned, self.shared)
             predictions = bundle.answer(parts["test"].records, outputs["test"], simple.near["test"])
             truth = parts["test"].records.column(recipe.label)
             write_table(self.folder.path / "predictions.tsv", predictions.table(truth))

@@ -1,5 +1,6 @@
 """Labelled tables that are learned beside something else; a test part, where they have one, is never looked at."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +13,12 @@ from biograft.data.nearest import nearest
 from biograft.data.readers import read
 from biograft.data.records import Records
 from biograft.data.split import Split, by_column
+from biograft.flows.answers import predicted
 from biograft.flows.prepare import Prepared, part_records, prepare
 from biograft.flows.recipe import Recipe
 from biograft.hardware import Hardware
-from biograft.judgement import by_part
 from biograft.model import LinearHead, Model
+from biograft.tasks.metrics import METRICS
 from biograft.tasks.task import Task
 
 __all__ = ["SOURCE", "Choice", "Source", "examples", "load_source"]
@@ -77,13 +79,11 @@ class Source:
     label: str
 
     @classmethod
-    def of(cls, recipe: Recipe, target: Model) -> "Source":
-        """Read the source of a recipe. Draws no random numbers of the caller's."""
+    def of(cls, recipe: Recipe, target: Model, seed: int) -> "Source":
+        """Read the source of a recipe; ``seed`` of its parts. Draws no random numbers of the caller's."""
         choice = Choice(recipe.source, recipe.source_label, recipe.source_mask)
         backbone = target.backbone
-        prepared = load_source(
-            choice, backbone.alphabet, unknown=recipe.unknown, identity=recipe.identity, seed=recipe.seed
-        )
+        prepared = load_source(choice, backbone.alphabet, unknown=recipe.unknown, identity=recipe.identity, seed=seed)
         level, kind = prepared.level, prepared.kind
         if kind.name == "classification" and (level, kind) == (target.level, target.kind):
             return cls(prepared, Model(backbone, target.head, level, kind), recipe.source_label)
@@ -95,14 +95,26 @@ class Source:
         """Batches of the training part."""
         return ExampleStream(examples(self.prepared, "train", self.model.backbone), budget, seed)
 
-    def told(self, hardware: Hardware, test: Records, identity: float) -> list[str]:
+    def answers(self, hardware: Hardware) -> dict[str, np.ndarray]:
+        """What is left of the source: its ``metric``; ``truth``, ``answer``, ``family`` of its validation units."""
+        valid, kind = examples(self.prepared, "valid", self.model.backbone), self.prepared.kind
+        if not len(valid):
+            return {}
+        found = kind.decode(self.model.outputs(valid.rows, hardware)[valid.counted])
+        answer = found.values if found.codes is None else found.codes
+        assert answer is not None
+        families = np.repeat(valid.families, valid.units)[valid.counted]
+        truth, metric = kind.truth(valid.targets[valid.counted]), np.array(kind.metrics[0])
+        return {"truth": truth, "answer": answer, "family": families, "metric": metric}
+
+    def told(self, answers: Mapping[str, np.ndarray], test: Records, identity: float) -> list[str]:
         """For the report: what is left of the source at the end, and what it shares with the target's test part."""
         train = self.prepared.part("train")[0]
         text = f"Learned together with the source '{self.label}' ({len(train):,} training records)"
-        valid = examples(self.prepared, "valid", self.model.backbone)
-        if len(valid):
-            kept = by_part(valid, hardware)(self.model)
-            text += f"; at the end, {kept.metric} of its validation part is {kept.value:.3f}"
+        if answers:
+            metric = METRICS[str(answers["metric"])]
+            found = metric(answers["truth"], predicted(metric, answers["answer"]))
+            text += f"; at the end, {metric.name} of its validation part is {found:.3f}"
         near = nearest(test.sequences, train.sequences, test.alphabet).identity
         alike = (
             f"{(near >= identity).sum():,} of the {len(test):,} test records are {identity:.0%} or more alike to a "

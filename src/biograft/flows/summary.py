@@ -1,67 +1,63 @@
 """From finished runs to what a comparison says: values, verdicts, notes."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from biograft.evaluation.comparison import Difference, Judged, Measured, difference, judged, measured
-from biograft.evaluation.intervals import finite
+from biograft.evaluation.comparison import Difference, Judged, difference, judged
 from biograft.evaluation.report import cautions
-from biograft.flows.answers import read_answers
-from biograft.flows.assess import Examination, examine
-from biograft.flows.baselines import Baselines
-from biograft.flows.candidates import TWIN, Candidate
+from biograft.flows.candidates import Candidate
+from biograft.flows.curve import learning_curve
+from biograft.flows.front import front
 from biograft.flows.prepare import Prepared
 from biograft.flows.recipe import Recipe
 from biograft.flows.repeats import Fits
 from biograft.flows.report import described, intervals, named
+from biograft.flows.tested import Simple, Tested
 from biograft.hardware import environment
 from biograft.progress import Clock
-from biograft.tasks.metrics import METRICS, Predicted
 
 __all__ = ["Summary", "columns"]
 
 
 class Summary:
-    """From finished runs to the table and the verdicts: from here on, and only here, test labels are read."""
+    """From finished runs to the table and the verdicts; of several limits the table holds the largest."""
 
     def __init__(self, recipe: Recipe, fits: Fits, prepared: Prepared) -> None:
         self._recipe, self._fits, self._prepared = recipe, fits, prepared
-        self._parts = {name: self._examined(name) for name in ("valid", "test") if len(prepared.split.rows(name))}
-        self._test = self._parts["test"]
-        self._metric = METRICS[prepared.kind.metrics[0]]
-        self._reports = {one: [fits.report(one, seed) for seed in fits.done(one)] for one in fits.everyone}
-
-    def _examined(self, name: str) -> Examination:
-        records, units, families = self._prepared.part(name)
-        level, kind = self._prepared.level, self._prepared.kind
-        return examine(records, units, kind, level, self._recipe.identity, self._recipe.seed, families)
+        self._limit = fits.limits[-1]
+        self._tested = Tested(recipe, fits, prepared)
+        self._metric = self._tested.metric
+        self._reports = {one: [fits.report(one, seed, self._limit) for seed in fits.done(one, self._limit)]
+                         for one in fits.everyone}  # fmt: skip
 
     def content(self, clock: Clock) -> dict[str, Any]:
         """Of ``comparison.json``."""
         with clock.stage("baselines"):
-            simple = self._baselines()
+            simple = self._tested.simple(self._limit)
         with clock.stage("compare"):
-            found = {one: self._measured(self._answers(one)) for one, done in self._reports.items() if done}
-            rivals = {name: self._measured([self._test.predicted(out["test"])]) for name, out in simple.items()}
             best = self._best(simple)
-            twins, against_best = self._verdicts(found, rivals, best)
-            rows = [self._row(one, found.get(one), twins.get(one), against_best.get(one)) for one in self._reports]
+            twins, against_best = self._verdicts(simple, best)
+            rows = [self._row(one, twins.get(one), against_best.get(one)) for one in self._reports]
         rows.sort(key=lambda row: -self._signed(row["valid"]["value"]))
         winner = rows[0]["name"] if rows[0]["valid"]["value"] is not None else None
-        recipe = self._fits.shared.as_dict()
+        recipe = self._fits.recipe.as_dict()
         title = f"{self._recipe.label}: {len(rows)} candidates compared"
         metric, prepared = self._metric, self._prepared
+        with clock.stage("curve"):
+            curve = learning_curve(self._tested, best) if len(self._fits.limits) > 1 else None
         return described(title, self._recipe.label, prepared.level, prepared.kind, list(recipe["mask"])) | {
             "data": self._data(),
             "metric": {"name": metric.name, "summary": metric.summary, "greater_is_better": metric.greater_is_better},
             "seeds": list(self._fits.seeds),
+            "limit": self._limit,
             "winner": winner,
             "best_baseline": best,
             "candidates": rows,
-            "baselines": [self._baseline(name, out, rivals[name]) for name, out in simple.items()],
+            "baselines": [self._baseline(name, found) for name, found in simple.items()],
+            "learning_curve": curve,
+            "front": front(self._tested),
             "notes": self._notes(rows, winner, simple[best]),
             "recipe": {key: value for key, value in recipe.items() if value is not None},
             "environment": environment(),
@@ -73,55 +69,49 @@ class Summary:
             return -np.inf
         return value if self._metric.greater_is_better else -value
 
-    def _baselines(self) -> dict[str, dict[str, np.ndarray]]:
-        """Outputs by name and part, from the training part alone."""
-        queries = {name: part.records for name, part in self._parts.items()}
-        return Baselines.of(self._prepared, queries, ("train",)).answers(self._recipe.seed)
-
-    def _best(self, simple: Mapping[str, Mapping[str, np.ndarray]]) -> str:
+    def _best(self, simple: Mapping[str, Simple]) -> str:
         """The baseline that does best on the validation part; without one, the first linear model."""
-        valid = self._parts.get("valid")
-        if valid is None:
+        if "valid" not in self._tested.parts:
             return next((name for name in simple if "linear" in name), next(iter(simple)))
-        return max(simple, key=lambda name: valid.value(simple[name]["valid"]))
-
-    def _answers(self, one: Candidate) -> list[Predicted]:
-        paths = [self._fits.path(one, seed) / "predictions.tsv" for seed in self._fits.done(one)]
-        return [read_answers(path, self._test, self._prepared.level) for path in paths]
-
-    def _measured(self, answers: Sequence[Predicted]) -> Measured:
-        test = self._test
-        return measured(self._metric, test.truth, answers, test.groups, seed=test.seed)
+        return max(simple, key=lambda name: self._signed(simple[name].valid))
 
     def _verdicts(
-        self, found: Mapping[Candidate, Measured], rivals: Mapping[str, Measured], best: str
+        self, simple: Mapping[str, Simple], best: str
     ) -> tuple[dict[Candidate, Judged], dict[Candidate, Judged]]:
         """Against the twin (of candidates that carry something over), and against the best baseline."""
         twins: dict[Candidate, Difference] = {}
-        for one, ours in found.items():
-            twin = Candidate(one.backbone, TWIN)
-            shared = [seed for seed in self._fits.done(one) if seed in self._fits.done(twin)]
-            if one.twin and twin in found and shared:
-                mine, others = (_runs(side, self._fits.done(who), shared) for side, who in
-                                ((ours, one), (found[twin], twin)))  # fmt: skip
-                twins[one] = difference(mine, others, self._metric)
-        simple = {one: difference(ours, rivals[best], self._metric) for one, ours in found.items()}
+        rivals: dict[Candidate, Difference] = {}
+        seeds = {one: self._fits.done(one, self._limit) for one in self._reports}
+        for one, done in seeds.items():
+            ours, twin = self._tested.candidate(one, self._limit), one.twin_among(self._fits.everyone)
+            if ours is None:
+                continue
+            against = simple[best].test
+            if self._limit is not None:
+                against = against.of(list(self._fits.seeds), done)
+            rivals[one] = difference(ours, against, self._metric)
+            shared = [seed for seed in done if twin and seed in seeds[twin]]
+            theirs = self._tested.candidate(twin, self._limit) if twin else None
+            if twin and theirs and shared:
+                twins[one] = difference(ours.of(done, shared), theirs.of(seeds[twin], shared), self._metric)
+        named = {one.name: twin.name for one in twins if (twin := one.twin_among(self._fits.everyone))}
         return (
-            self._judged(twins, {one.name: f"{Path(one.backbone).name}, {TWIN}" for one in twins}),
-            self._judged(simple, {one.name: best for one in simple}),
+            self._judged(twins, named),
+            self._judged(rivals, {one.name: best for one in rivals}),
         )
 
     def _judged(self, found: Mapping[Candidate, Difference], against: Mapping[str, str]) -> dict[Candidate, Judged]:
         answers = judged({one.name: side for one, side in found.items()}, against, self._metric)
         return {one: answers[one.name] for one in found}
 
-    def _row(self, one: Candidate, found: Measured | None, twin: Judged | None, best: Judged | None) -> dict[str, Any]:
+    def _row(self, one: Candidate, twin: Judged | None, best: Judged | None) -> dict[str, Any]:
         """What the table says of a candidate."""
-        reports, name = self._reports[one], self._metric.name
+        reports, name, found = self._reports[one], self._metric.name, self._tested.candidate(one, self._limit)
         valid = [report["metrics"]["valid"][name]["value"] for report in reports if "valid" in report["metrics"]]
         means = {metric: _mean([report["metrics"]["test"][metric]["value"] for report in reports])
                  for metric in self._prepared.kind.metrics if metric != name}  # fmt: skip
-        faults = [text for (who, _), text in self._fits.faults.items() if who == one]
+        faults = [text for (who, _, limit), text in self._fits.faults.items()
+                  if (who, limit) == (one, self._limit)]  # fmt: skip
         test: dict[str, Any] = {"value": None, "low": None, "high": None, "values": []}
         if found is not None:
             test = intervals({name: found.interval()})[name] | {"values": _numbers(found.values.tolist())}
@@ -129,6 +119,7 @@ class Summary:
             "name": one.name,
             "backbone": one.backbone,
             "strategy": one.strategy,
+            "options": list(one.options),
             "lambda": one.weight or None,
             "transfer": one.transfer,
             "runs": len(reports),
@@ -139,18 +130,16 @@ class Summary:
             "other_metrics": means,
             "against_scratch": twin.as_dict() if twin else None,
             "against_baseline": best.as_dict(transfer=False) if best else None,
-            "folders": [f"fits/{one.folder(seed)}" for seed in self._fits.done(one)],
+            "folders": [f"fits/{one.folder(seed, self._limit)}" for seed in self._fits.done(one, self._limit)],
             "fault": faults[0] if faults else None,
             "failed": len(faults),
         }
 
-    def _baseline(self, name: str, outputs: Mapping[str, np.ndarray], found: Measured) -> dict[str, Any]:
-        valid, metric = self._parts.get("valid"), self._metric
-        value = None if valid is None else metric(valid.truth, valid.predicted(outputs["valid"]))
+    def _baseline(self, name: str, found: Simple) -> dict[str, Any]:
         return {
             "name": name,
-            "valid": finite({"value": value}),
-            "test": intervals({metric.name: found.interval()})[metric.name],
+            "valid": {"value": found.valid},
+            "test": intervals({self._metric.name: found.test.interval()})[self._metric.name],
         }
 
     def _data(self) -> dict[str, Any]:
@@ -167,9 +156,7 @@ class Summary:
             "split": prepared.split.how,
         }
 
-    def _notes(
-        self, rows: Sequence[Mapping[str, Any]], winner: str | None, best: Mapping[str, np.ndarray]
-    ) -> list[str]:
+    def _notes(self, rows: Sequence[Mapping[str, Any]], winner: str | None, best: Simple) -> list[str]:
         """What a reader should know before trusting the numbers."""
         notes = []
         if len(self._fits.seeds) == 1:
@@ -178,22 +165,18 @@ class Summary:
             )
         if winner is None:
             notes.append("There is no validation part: no winner is named, for the test part must not choose one.")
-        elif self._parts["valid"].value(best["valid"]) >= self._signed(rows[0]["valid"]["value"]):
+        elif self._signed(best.valid) >= self._signed(rows[0]["valid"]["value"]):
             notes.append("On the validation part no candidate does better than the best simple baseline.")
         first = {one: reports[0] for one, reports in self._reports.items() if reports}
         notes += cautions(next(iter(first.values())))
         for one, report in first.items():
             if one.draws_from_source:
                 notes += [f"{one.name}: {note}" for note in report["model"]["notes"]]
+        if self._limit is not None:
+            notes.append(f"The table is of {self._limit} training records, which the seed of a run draws.")
         notes += [f"{row['name']}: {row['failed']} of {row['failed'] + row['runs']} runs failed." for row in rows
                   if row["failed"]]  # fmt: skip
         return notes
-
-
-def _runs(found: Measured, there: Sequence[int], wanted: Sequence[int]) -> Measured:
-    """Those of some seeds."""
-    rows = [there.index(seed) for seed in wanted]
-    return Measured(found.values[rows], found.draws[rows], found.families)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
