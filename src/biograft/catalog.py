@@ -54,9 +54,18 @@ _OWN: dict[str, tuple[Entry, ...]] = {
         Entry("gradual", "biograft.strategies.staged:Gradual", "the head first, then block after block from the top"),
         Entry("l2sp", "biograft.strategies.anchored:L2SP", "all weights learn, pulled back to the pretrained ones"),
         Entry("bitfit", "biograft.strategies.light:BitFit", "biases and norms learn, the matrices rest"),
+        Entry("ia3", "biograft.strategies.ia3:IA3", "factors on keys, values and activations learn, merged at the end"),
         Entry("lora", "biograft.strategies.lora:LoRA", "low-rank adapters learn, and are merged at the end"),
         Entry(
             "joint", "biograft.strategies.joint:Joint", "source and target are learned together: L_source + λ L_target"
+        ),
+        Entry(
+            "adversarial",
+            "biograft.strategies.adversarial:Adversarial",
+            "features that don't tell the training part from unlabelled records",
+        ),
+        Entry(
+            "coral", "biograft.strategies.coral:Coral", "features that covary alike in training and unlabelled records"
         ),
     ),
     "levels": (

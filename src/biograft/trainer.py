@@ -197,7 +197,7 @@ class Trainer:
         for term in phase.terms:
             batch = self.streams[term.stream].batch(step).to(self.hardware.device)
             with self.hardware.products():
-                loss = term.loss(self.model, batch)
+                loss = term.value(self.model, batch, step / self.steps)
             (loss * term.weight_at(step / self.steps)).backward()
             losses[term.name] = loss.detach()
             if phase.meeting != "sum" and len(phase.terms) == 2:

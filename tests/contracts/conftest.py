@@ -194,6 +194,8 @@ class Trial:
             streams, hardware = {"target": ExampleStream(train, 60, 5)}, Hardware()
             if source:
                 streams["source"] = source[1]
+            if "unlabelled" in self.strategy.streams:
+                streams["unlabelled"] = self._domains()
             training = Training(steps=steps, every=3, save_seconds=1e9 if stop is None else 0.0)
             chooses = of_target(judge, self.strategy.target) if judge else None
             run = RunFolder.open(folder / "run", {})
@@ -218,6 +220,16 @@ class Trial:
         kind: LabelKind = resolve("label_kinds", "classification").learn(level.read(records, "label").values, "label")
         model = Model(backbone, LinearHead(level, backbone.width, kind.width), level, kind)
         return model, ExampleStream(_examples(model, records), 60, 6)
+
+    def _domains(self) -> ExampleStream:
+        """Batches of the training part and of other records, whose targets are 0 and 1."""
+        level, other = self.model.level, random_table("sequence", "regression", 20, seed=4)
+        rows = [*self.train.rows, *(self.model.backbone.encode(sequence) for sequence in other.sequences)]
+        domains = np.repeat([0, 1], [len(self.train), len(other)])
+        units = level.count(np.array([len(row) for row in rows]))
+        targets = np.repeat(domains, units)
+        known = np.ones(len(targets), dtype=bool)
+        return ExampleStream(Examples(rows, targets, known, units, np.arange(len(rows))), 120, 8, domains)
 
     def _stored(self, part: Examples, folder: Path) -> Examples:
         backbone, pooled = self.model.backbone, self.model.level.resolution is None

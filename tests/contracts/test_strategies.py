@@ -26,6 +26,9 @@ def possible(trial: Any, *combination: str) -> Any:
             with pytest.raises(BiograftError, match="has no weights that could learn"):
                 made.strategy.start(made.model, None)
             pytest.skip("nothing to train in this backbone")
+        if not made.strategy.cacheable:
+            other = trial.of(*combination)
+            other.strategy.start(other.model, None)
     except BiograftError as fault:
         assert "Choose" in str(fault)
         pytest.skip("refused, with advice")

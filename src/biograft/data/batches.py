@@ -27,11 +27,14 @@ class Batches:
         costs: ``(rows,)`` int64, what a row costs (tokens, or units where these grow faster).
         budget: cost aimed at per batch; a single dearer row makes a batch of its own.
         seed: with the step it decides the order, so that a continued run sees what it would have seen.
+        strata: ``(rows,)`` int; each of them is drawn as often as any other, and they take turns. None: every row once
+            per pass.
     """
 
     costs: np.ndarray
     budget: int
     seed: int
+    strata: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if len(self.costs) == 0:
@@ -51,9 +54,25 @@ class Batches:
 
 @lru_cache(maxsize=4)
 def _epoch(batches: Batches, epoch: int) -> list[np.ndarray]:
-    order = np.random.default_rng([batches.seed, epoch]).permutation(len(batches.costs))
+    generator = np.random.default_rng([batches.seed, epoch])
+    order = generator.permutation(len(batches.costs))
+    if batches.strata is not None:
+        order = _in_turns(batches.strata, generator)
     borders = _cut(batches.costs[order], batches.budget)
     return [order[start:end] for start, end in pairwise(borders)]
+
+
+def _in_turns(strata: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Rows of one pass: of each stratum as many, the rows of a small one again and again, of a large one a part."""
+    places, own = np.unique(strata, return_inverse=True)
+    wanted = max(1, len(strata) // len(places))
+    drawn = []
+    for place in range(len(places)):
+        members = np.flatnonzero(own == place)
+        times, rest = divmod(wanted, len(members))
+        drawn.append(np.concatenate([np.tile(members, times), generator.permutation(members)[:rest]]))
+    rows = generator.permuted(np.stack(drawn), axis=1)
+    return generator.permuted(rows, axis=0).T.ravel()
 
 
 def in_order(costs: np.ndarray, budget: int) -> list[np.ndarray]:

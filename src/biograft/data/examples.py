@@ -97,15 +97,17 @@ class ExampleStream:
         examples: at least one.
         budget: cost aimed at per batch.
         seed: with the step it decides the order.
+        strata: ``(records,)`` int that are drawn equally often, such as classes; None: every record once per pass.
     """
 
     examples: Examples
     budget: int
     seed: int
+    strata: np.ndarray | None = None
 
     @cached_property
     def _batches(self) -> Batches:
-        return Batches(self.examples.costs, self.budget, self.seed)
+        return Batches(self.examples.costs, self.budget, self.seed, self.strata)
 
     @property
     def per_epoch(self) -> int:

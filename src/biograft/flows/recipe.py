@@ -11,9 +11,10 @@ from biograft import catalog
 from biograft.data.alphabet import named
 from biograft.errors import BiograftError
 
-__all__ = ["POOLS", "Recipe"]
+__all__ = ["POOLS", "SAMPLINGS", "Recipe"]
 
 POOLS = ("auto", "mean", "positions")
+SAMPLINGS = ("natural", "balanced")
 SCHEDULES = ("rising", "learned")  # of λ, in place of a number
 LARGEST_SEED = 2**63 - 1  # what torch takes
 _WORDS = {bool: "true or false", str: "text", int: "a whole number", float: "a number", tuple: "a list of texts"}
@@ -33,6 +34,9 @@ class Recipe:
         strategy_option: NAME=VALUE for fields of the strategy.
         source: table that is learned together with this one; '' for none. ``source_label`` and ``source_mask`` as here.
         lambda_: weight of the target against the source's 1: a number above 0, ``inf``, ``rising`` or ``learned``.
+        unlabelled: file of sequences of the domain in which the model will be used; None for none.
+        sampling: ``balanced`` draws every class equally often; ``natural``, or None, every record once per pass.
+        logit_adjustment: strength of the correction for class shares in the loss (arXiv:2007.07314); None for none.
 
     Raises:
         BiograftError: a value of another type, a name that doesn't exist, a number outside its range.
@@ -60,11 +64,15 @@ class Recipe:
     source_label: str = ""
     source_mask: tuple[str, ...] = ()
     lambda_: str = ""
+    unlabelled: str | None = None
+    sampling: str | None = None
+    logit_adjustment: float | None = None
     seed: int = 0
     device: str = "auto"
     precision: str = "auto"
     table_digest: str = ""
     source_digest: str = ""
+    unlabelled_digest: str | None = None
 
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(type(self)).items():
@@ -91,6 +99,11 @@ class Recipe:
             raise BiograftError(
                 f"Unknown value for --pool: got '{self.pool}', expected one of {', '.join(POOLS)}. Choose one."
             )
+        if self.sampling not in (None, *SAMPLINGS):
+            raise BiograftError(
+                f"Unknown value for --sampling: got '{self.sampling}', expected one of {', '.join(SAMPLINGS)}. "
+                "Choose one."
+            )
 
     def _check_numbers(self) -> None:
         if not 0 < self.identity <= 1:
@@ -106,6 +119,10 @@ class Recipe:
         if self.epochs is not None and not (self.epochs > 0 and math.isfinite(self.epochs)):
             raise BiograftError(
                 f"--epochs is a number of passes: got {self.epochs:g}, expected above 0. Leave it out for the default."
+            )
+        if self.logit_adjustment is not None and not (0 <= self.logit_adjustment < math.inf):
+            raise BiograftError(
+                f"--logit-adjustment is a strength: got {self.logit_adjustment:g}, expected 0 or more. 1 is usual."
             )
         if not 0 <= self.seed <= LARGEST_SEED:
             raise BiograftError(f"--seed is a whole number: got {self.seed}, expected 0 or more. Choose another.")

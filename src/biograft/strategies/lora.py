@@ -4,7 +4,7 @@ An adapted layer is a linear layer whose weight and bias keep their names; merge
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,7 +20,7 @@ from biograft.strategies.full import trainable, untrained
 from biograft.strategies.strategy import FixedFeatures, Group, Phase, Strategy, parameters
 from biograft.tasks.task import LabelKind, Level
 
-__all__ = ["Adapted", "LoRA", "adapt", "merge"]
+__all__ = ["Adapted", "LoRA", "adapt", "exchange", "merge"]
 
 LARGE = 100_000_000  # weights; below, full fine-tuning fits into any memory
 
@@ -55,28 +55,33 @@ class Adapted(nn.Linear):
         return layer.train(self.training)
 
 
+def exchange(backbone: Backbone, make: Callable[[str, nn.Module], nn.Module | None]) -> list[nn.Module]:
+    """Put what ``make(path, module)`` gives in the place of modules; one that stands in several places is made once."""
+    made: dict[nn.Module, nn.Module] = {}
+    for path, parent in list(backbone.named_modules()):
+        for name, child in list(parent.named_children()):
+            if child not in made:
+                other = make(f"{path}.{name}" if path else name, child)
+                if other is None:
+                    continue
+                made[child] = other
+            setattr(parent, name, made[child])
+    return list(made.values())
+
+
 def adapt(backbone: Backbone, rank: int, scale: float) -> list[Adapted]:
     """Adapt the linear layers of all blocks, in place: in a transformer those of attention and feed-forward net."""
     within = {module for block in backbone.blocks() for module in block.modules()}
-    made: dict[nn.Module, Adapted] = {}
-    for parent in list(backbone.modules()):
-        for name, child in list(parent.named_children()):
-            if type(child) is nn.Linear and child in within:
-                if child not in made:
-                    made[child] = Adapted(child, rank, scale)
-                setattr(parent, name, made[child])
-    return list(made.values())
+
+    def adapted(path: str, module: nn.Module) -> Adapted | None:
+        return Adapted(module, rank, scale) if type(module) is nn.Linear and module in within else None
+
+    return [module for module in exchange(backbone, adapted) if isinstance(module, Adapted)]
 
 
 def merge(backbone: Backbone) -> None:
     """Turn adapted layers into plain ones, in place."""
-    made: dict[nn.Module, nn.Linear] = {}
-    for parent in list(backbone.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, Adapted):
-                if child not in made:
-                    made[child] = child.merged()
-                setattr(parent, name, made[child])
+    exchange(backbone, lambda path, module: module.merged() if isinstance(module, Adapted) else None)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from biograft.data.examples import Batch
 from biograft.model import Model
 from biograft.tasks.task import LabelKind
 
-__all__ = ["Term", "supervised", "worth"]
+__all__ = ["Term", "features", "supervised", "worth"]
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,18 @@ class Term:
         loss: ``(model, batch) -> ()`` scalar; the model is whatever the loop trains.
         stream: name of it, such as ``target`` or ``source``.
         weight: λ, fixed, or a function of the share of the steps done (0 to 1).
+        scheduled: whether the loss is told that share too, as a third argument.
     """
 
     name: str
-    loss: Callable[[Any, Batch], Tensor]
+    loss: Callable[..., Tensor]
     stream: str = "target"
     weight: float | Callable[[float], float] = 1.0
+    scheduled: bool = False
+
+    def value(self, model: Any, batch: Batch, share: float) -> Tensor:
+        """The loss without λ when ``share`` of the steps is done."""
+        return self.loss(model, batch, share) if self.scheduled else self.loss(model, batch)
 
     def weight_at(self, share: float) -> float:
         """λ when ``share`` of the steps is done."""
@@ -38,6 +44,11 @@ class Term:
 def worth(kind: LabelKind) -> float:
     """Loss of an answer that knows nothing: log of the number of classes, 1 for standardised values."""
     return math.log(kind.width) if kind.width > 1 else 1.0
+
+
+def features(model: Model, batch: Batch) -> Tensor:
+    """``(units, features)`` float32 that the model's head reads."""
+    return model.level.readout(model.backbone.vectors(batch.inputs)).float()
 
 
 def supervised(model: Model, batch: Batch) -> Tensor:

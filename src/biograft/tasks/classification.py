@@ -1,6 +1,6 @@
 """One class per unit, out of those that the training part holds."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -24,13 +24,16 @@ class Classification(LabelKind):
 
     Attributes:
         classes: names, sorted (as numbers where all are whole numbers).
+        adjustment: ``(classes,)`` added to the outputs in the loss; empty for none.
     """
 
     name: ClassVar[str] = "classification"
     classes: tuple[str, ...]
+    adjustment: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "classes", tuple(self.classes))  # JSON gives back a list
+        for field in ("classes", "adjustment"):
+            object.__setattr__(self, field, tuple(getattr(self, field)))  # JSON gives back a list
 
     @property
     def width(self) -> int:
@@ -58,6 +61,15 @@ class Classification(LabelKind):
             classes.sort(key=int)
         return cls(tuple(classes))
 
+    def adjusted(self, targets: np.ndarray, strength: float) -> Self:
+        """Rare classes count as much as frequent ones: ``strength`` times the log of the shares among ``targets``.
+
+        Added in the loss and not in the answer (arXiv:2007.07314, equation 10): at strength 1 the best answer is the
+        one with the least balanced error. Every class must be among the targets.
+        """
+        counts = np.bincount(targets, minlength=self.width)
+        return replace(self, adjustment=tuple((strength * np.log(counts / counts.sum())).tolist()))
+
     @classmethod
     def given(cls, values: np.ndarray) -> np.ndarray:
         """False where empty or nan; any other text may be a class, NA too."""
@@ -72,7 +84,10 @@ class Classification(LabelKind):
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Cross entropy; units of an unseen class cost nothing, for the model cannot name them."""
-        return torch.nn.functional.cross_entropy(outputs.float(), targets, ignore_index=UNSEEN, reduction="none")
+        logits = outputs.float()
+        if self.adjustment:
+            logits = logits + logits.new_tensor(self.adjustment)
+        return torch.nn.functional.cross_entropy(logits, targets, ignore_index=UNSEEN, reduction="none")
 
     def decode(self, outputs: np.ndarray) -> Predicted:
         """Probabilities by softmax, and the class of the largest."""
@@ -94,8 +109,8 @@ class Classification(LabelKind):
         return targets
 
     def configuration(self) -> dict[str, Any]:
-        """The classes."""
-        return asdict(self)
+        """The classes; the adjustment where there is one."""
+        return {name: value for name, value in asdict(self).items() if name == "classes" or value}
 
 
 def _whole(text: str) -> bool:
