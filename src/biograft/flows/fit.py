@@ -10,7 +10,6 @@ import torch
 
 from biograft.backbones.backbone import Backbone
 from biograft.bundle import Bundle, load, load_backbone
-from biograft.data.examples import ExampleStream
 from biograft.data.readers import read, write_table
 from biograft.data.records import Records
 from biograft.data.split import Split
@@ -21,12 +20,12 @@ from biograft.flows.answers import SOURCE_ANSWERS, keep
 from biograft.flows.assess import Examination, examine
 from biograft.flows.baselines import Baselines, Shared
 from biograft.flows.inputs import Inputs, fixed_features
+from biograft.flows.learning import Lesson
 from biograft.flows.prepare import Prepared, prepare
 from biograft.flows.recipe import Recipe
 from biograft.flows.report import Story, write_report
 from biograft.flows.sources import SOURCE, Source
 from biograft.hardware import Hardware
-from biograft.judgement import by_part, of_target
 from biograft.model import Model
 from biograft.progress import Clock, Stages
 from biograft.run import RunFolder
@@ -34,7 +33,7 @@ from biograft.strategies.choices import strategy_of
 from biograft.strategies.strategy import Strategy
 from biograft.tasks.levels import Sequence as SequenceLevel
 from biograft.tasks.task import Level, Task
-from biograft.trainer import Outcome, Trainer
+from biograft.trainer import Outcome
 from biograft.training import Training
 
 __all__ = ["Recipe", "Result", "fit", "fit_recipe"]
@@ -234,35 +233,22 @@ class _Fit:
         self, model: Model, strategy: Strategy, inputs: Inputs, prepared: Prepared
     ) -> tuple[Outcome | None, list[str]]:
         """Carry the strategy out."""
-        recipe, outcome = self.recipe, None
+        recipe = self.recipe
+        training = Training() if recipe.epochs is None else Training(epochs=recipe.epochs, min_steps=1)
         with self.clock.stage("train") as told:
             train, valid = (inputs.examples(prepared, name) for name in ("train", "valid"))
+            companions = {SOURCE: lambda target: Source.of(recipe, target, self._parts_seed)}
+            lesson = Lesson(train, valid, self.hardware, recipe.seed, training, companions)
             with inputs.read_by(model):
-                solved = strategy.exact(model.level)
-                features = fixed_features(model, train, recipe.seed, self.hardware) if solved else None
-                notes = strategy.start(model, features)
-                source = Source.of(recipe, model, self._parts_seed) if SOURCE in strategy.streams else None
-                learner = strategy.learner(model, source.model if source else None)
-                phases = strategy.phases(learner)
-                judge, began = by_part(valid, self.hardware) if len(valid) else None, None
-                if phases:
-                    training = Training() if recipe.epochs is None else Training(epochs=recipe.epochs, min_steps=1)
-                    budget = training.budget(int(train.costs.sum()))
-                    streams = {"target": ExampleStream(train, budget, recipe.seed)}
-                    if source:
-                        streams[SOURCE] = source.stream(budget, recipe.seed)
-                    chooses = of_target(judge, strategy.target) if judge else None
-                    trainer = Trainer(
-                        learner, phases, streams, chooses, training, self.hardware, self.folder, recipe.seed
-                    )
-                    outcome, began = trainer.run(told), trainer.began
-                notes += strategy.finish(model, judge, began)
-            if source:
+                learned = lesson.carry_out(model, strategy, self.folder, told)
+            notes = list(learned.notes)
+            if SOURCE in learned.companions:
+                source: Source = learned.companions[SOURCE]
                 answers = source.answers(self.hardware)
                 if answers:
                     keep(self.folder.path / SOURCE_ANSWERS, answers)
                 notes += source.told(answers, prepared.part("test")[0], recipe.identity)
-        return outcome, notes
+        return learned.outcome, notes
 
     @property
     def _parts_seed(self) -> int:
