@@ -10,10 +10,10 @@ from biograft.errors import BiograftError
 
 __all__ = [
     "FORMS", "LEARN", "READ", "RUN", "AlphabetName", "AsJSON", "BackboneName", "BackboneOf", "Device", "Epochs",
-    "FitLabel", "IdColumn", "Identity", "Lambda", "LevelName", "Masks", "Pool", "Precision", "Quiet", "Refit",
-    "ReportFolder", "RunFolder", "Seed", "SequenceColumn", "Sequences", "SourceLabel",
+    "FitLabel", "IdColumn", "Identity", "Lambda", "LevelName", "LogitAdjustment", "Masks", "Pool", "Precision",
+    "Quiet", "Refit", "ReportFolder", "RunFolder", "Sampling", "Seed", "SequenceColumn", "Sequences", "SourceLabel",
     "SourceMasks", "SourceTable", "SplitHow", "StrategyName", "StrategyOptions", "Table", "TableOrRecipe",
-    "TaskName", "TrainLimit", "Unknown", "file_to_write", "folder_to_write",
+    "TaskName", "TrainLimit", "Unknown", "UnlabelledFile", "file_to_write", "folder_to_write",
 ]  # fmt: skip
 
 FORMS = ".csv .tsv .parquet .fasta .fa .faa .fna, also .gz and .xz"
@@ -162,6 +162,27 @@ Lambda = Annotated[
     str,
     typer.Option(
         "--lambda", help="Weight of this table against the source's 1: a number, inf, rising or learned.",
+        metavar="X", rich_help_panel=LEARN,
+    ),
+]  # fmt: skip
+UnlabelledFile = Annotated[
+    str | None,
+    typer.Option(
+        "--unlabelled", help="Sequences of the domain in which the model will be used, for adversarial and coral.",
+        metavar="FILE", rich_help_panel=LEARN,
+    ),
+]  # fmt: skip
+Sampling = Annotated[
+    str | None,
+    typer.Option(
+        help="balanced: every class is drawn equally often; left out: every record once per pass.",
+        metavar="NAME", rich_help_panel=LEARN,
+    ),
+]  # fmt: skip
+LogitAdjustment = Annotated[
+    float | None,
+    typer.Option(
+        help="Let rare classes count as much as frequent ones in the loss: 1 in full; left out: as they come.",
         metavar="X", rich_help_panel=LEARN,
     ),
 ]  # fmt: skip

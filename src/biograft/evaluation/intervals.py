@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from biograft.errors import BiograftError
-from biograft.tasks.metrics import Metric, Predicted
+from biograft.tasks.metrics import Metric, PerClass, Predicted, by_class
 from biograft.tasks.ranking import Weighed
 
-__all__ = ["Interval", "bootstrap", "family_codes", "family_draws", "finite", "resample"]
+__all__ = ["Interval", "bootstrap", "class_bounds", "family_codes", "family_draws", "finite", "resample"]
 
 BLOCK = 64  # draws that are held as floats at a time
 FEW_FAMILIES = 10
@@ -144,3 +144,32 @@ def bootstrap(
     return {
         metric.name: resample(metric.prepare(truth, predicted, groups), multiplicities, level) for metric in metrics
     }
+
+
+def class_bounds(
+    truth: np.ndarray,
+    predicted: Predicted,
+    classes: int,
+    groups: np.ndarray,
+    draws: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> tuple[PerClass, PerClass]:
+    """Low and high ends of the intervals of precision, recall and F1 of every class, from the draws of families.
+
+    nan for a class whose true units are of fewer than two families: all draws that hold any of them hold the same.
+    ``groups`` as of :func:`bootstrap`. The draws in which a number is undefined are left out of its interval.
+    """
+    groups = family_codes(groups, len(truth))
+    multiplicities = family_draws(int(groups.max(initial=-1)) + 1, draws, seed)
+    weighed = by_class(truth, predicted, classes, groups)
+    blocks = [weighed(multiplicities[start : start + BLOCK].astype(np.float64)) for start in range(0, draws, BLOCK)]
+    several = np.array([len(np.unique(groups[truth == code])) > 1 for code in range(classes)])
+    ends = np.full((2, len(PerClass._fields), classes), np.nan)
+    for place, name in enumerate(PerClass._fields):
+        values = np.concatenate([getattr(block, name) for block in blocks])
+        for code in np.flatnonzero(several).tolist():
+            valid = values[~np.isnan(values[:, code]), code]
+            if len(valid):
+                ends[:, place, code] = np.quantile(valid, [(1 - level) / 2, (1 + level) / 2])
+    return PerClass(*ends[0]), PerClass(*ends[1])

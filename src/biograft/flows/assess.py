@@ -11,7 +11,7 @@ import numpy as np
 
 from biograft.data.clusters import families as find_families
 from biograft.data.records import Records
-from biograft.evaluation.intervals import Interval, bootstrap, finite
+from biograft.evaluation.intervals import Interval, bootstrap, class_bounds, finite
 from biograft.evaluation.report import Figures
 from biograft.evaluation.verdict import Verdict, paired, verdict
 from biograft.tasks.metrics import METRICS, Predicted, confusion, per_class
@@ -21,6 +21,8 @@ __all__ = ["Examination", "examine"]
 
 DRAWS = 1000
 FEWEST_FAMILIES = 6
+MOST_BOUNDED = 60  # classes whose numbers get intervals
+MOST_NAMED = 8  # classes in a sentence
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +33,7 @@ class Examination:
         records: of the part.
         kind: decodes outputs.
         targets: ``(units that count,)`` encoded truth.
+        values: ``(units that count,)`` the labels as they were written.
         counted: ``(units,)`` bool.
         groups: ``(units that count,)`` what is resampled together: families, or records where families are too few.
         note: what was resampled, if not families.
@@ -40,6 +43,7 @@ class Examination:
     records: Records
     kind: LabelKind
     targets: np.ndarray
+    values: np.ndarray
     counted: np.ndarray
     groups: np.ndarray
     note: str
@@ -85,12 +89,13 @@ class Examination:
         return verdict(difference, name, metric)
 
     def classes(self, outputs: np.ndarray) -> list[dict[str, Any]]:
-        """Precision, recall, F1 and support of each class; empty for values."""
+        """Precision, recall, F1, support of each class, and intervals where classes are few; empty for values."""
         names = getattr(self.kind, "classes", ())
         if not names:
             return []
-        table = per_class(self.truth, self.predicted(outputs), None, len(names))
-        return [
+        predicted = self.predicted(outputs)
+        table = per_class(self.truth, predicted, None, len(names))
+        rows: list[dict[str, Any]] = [
             finite({
                 "class": name,
                 "support": int(table.support[code]),
@@ -100,6 +105,40 @@ class Examination:
             })
             for code, name in enumerate(names)
         ]  # fmt: skip
+        if len(names) <= MOST_BOUNDED and len(self.truth):
+            low, high = class_bounds(self.truth, predicted, len(names), self.groups, DRAWS, self.seed)
+            for code, row in enumerate(rows):
+                row["intervals"] = {
+                    name: finite({"low": float(getattr(low, name)[code]), "high": float(getattr(high, name)[code])})
+                    for name in ("precision", "recall", "f1")
+                }
+        return rows
+
+    @property
+    def class_notes(self) -> list[str]:
+        """Classes of which this part can say little, or nothing."""
+        names = getattr(self.kind, "classes", ())
+        held = [len(np.unique(self.groups[self.targets == code])) for code in range(len(names))]
+        notes = []
+        absent = [name for name, count in zip(names, held, strict=True) if count == 0]
+        single = [name for name, count in zip(names, held, strict=True) if count == 1]
+        if absent:
+            notes.append(
+                f"Classes without a test label: {_some(absent)}. How well they are told is not known: add records of "
+                "further families of them."
+            )
+        if single and len(np.unique(self.groups)) > 1:
+            one = "family" if self.resampled == "families" else "record"
+            notes.append(
+                f"Classes whose test labels are of one {one} alone: {_some(single)}. Their numbers have no interval: "
+                f"those of another {one} may differ."
+            )
+        return notes
+
+    @property
+    def unseen_classes(self) -> list[str]:
+        """Classes that stand in this part and not in training, by name."""
+        return sorted(set(self.values[self.targets == -1].tolist())) if self.unseen else []
 
     def figures(
         self, outputs: np.ndarray, history: Mapping[str, list[tuple[float, float]]], near: np.ndarray
@@ -132,4 +171,9 @@ def examine(
         )
         families = np.arange(len(records))
     groups = np.repeat(families, units.lengths)[counted]
-    return Examination(records, kind, targets[counted], counted, groups, note, seed)
+    return Examination(records, kind, targets[counted], units.values[counted], counted, groups, note, seed)
+
+
+def _some(names: list[str]) -> str:
+    """How many, and the first of them."""
+    return f"{len(names)} ({', '.join(names[:MOST_NAMED])}{' …' if len(names) > MOST_NAMED else ''})"

@@ -5,13 +5,15 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from biograft.data.examples import Examples
+from biograft.data.examples import Examples, ExampleStream
 from biograft.errors import BiograftError
 from biograft.flows.prepare import Prepared, learnable
 from biograft.model import LinearHead, Model
+from biograft.strategies.strategy import Strategy
 from biograft.tasks.classification import Classification
+from biograft.tasks.task import LabelKind, Level
 
-__all__ = ["adjusted", "shift_solved", "strata"]
+__all__ = ["adjusted", "balanced_stream", "check_sampling", "shift_solved"]
 
 
 def adjusted(prepared: Prepared, strength: float | None) -> Prepared:
@@ -52,24 +54,25 @@ def shift_solved(model: Model) -> None:
             f"'{getattr(model.head, 'name', '')}', which has none. Leave it out, or choose --strategy full."
         )
     with torch.no_grad():
-        model.head.linear.bias -= torch.tensor(adjustment, dtype=torch.float32)
+        model.head.linear.bias.sub_(torch.tensor(adjustment, dtype=torch.float32))
 
 
-def strata(sampling: str | None, model: Model, train: Examples, looped: bool) -> np.ndarray | None:
-    """``(records,)`` the class of each training record where classes are drawn equally often, else None.
-
-    Raises BiograftError where a record has no one class, or where nothing is drawn.
-    """
+def check_sampling(sampling: str | None, strategy: Strategy, level: Level, kind: LabelKind) -> None:
+    """Raise BiograftError where classes can't be drawn equally often: no draws, or no one class per record."""
     if sampling != "balanced":
-        return None
-    if not looped:
+        return
+    if strategy.cacheable and strategy.exact(level):
         raise BiograftError(
-            "--sampling balanced draws the batches of a loop: got a strategy that solves its head without one. "
-            "Choose --logit-adjustment 1 for it, or --strategy full."
+            f"--sampling balanced draws the batches of a loop: got strategy '{strategy.name}', which solves its head "
+            "without one. Choose --logit-adjustment 1 for it, or --strategy full."
         )
-    if not isinstance(model.kind, Classification) or (train.units != 1).any():
+    if not isinstance(kind, Classification) or (level.count(np.array([3, 5])) != 1).any():
         raise BiograftError(
-            f"--sampling balanced draws every class equally often: got {model.kind.name} per {model.level.name}, "
-            "expected one class per record. Leave it out; for classes of residues choose --logit-adjustment 1."
+            f"--sampling balanced draws every class equally often: got {kind.name} per {level.name}, expected one "
+            "class per record. Leave it out; for classes of residues choose --logit-adjustment 1."
         )
-    return train.targets
+
+
+def balanced_stream(train: Examples, budget: int, seed: int) -> ExampleStream:
+    """Batches of records with one class each, every class equally often."""
+    return ExampleStream(train, budget, seed, train.targets)

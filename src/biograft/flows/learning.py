@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from torch import nn
 
 from biograft.data.examples import Examples, ExampleStream, Stream
+from biograft.flows.classes import shift_solved
 from biograft.flows.inputs import fixed_features
 from biograft.hardware import Hardware
 from biograft.judgement import Judge, by_part, of_target
@@ -101,6 +102,8 @@ class Lesson:
         """Prepare the model; ``solve``: also find a head without the loop, where the strategy can."""
         exact = solve and strategy.exact(model.level)
         notes = strategy.start(model, fixed_features(model, self.train, self.seed, self.hardware) if exact else None)
+        if exact:
+            shift_solved(model)
         made = {name: self.companions[name](model) for name in strategy.streams if name != TARGET}
         learner = strategy.learner(model, made[SOURCE].model if SOURCE in made else None)
         phases = strategy.phases(learner)

@@ -15,21 +15,33 @@ from biograft.flows.recipe import Recipe
 from biograft.model import Model
 from biograft.strategies.strategy import Strategy
 
-__all__ = ["UNLABELLED", "Unlabelled", "check_unlabelled", "fingerprint", "sequences_alone"]
+__all__ = ["UNLABELLED", "Unlabelled", "check_unlabelled", "digest_of"]
 
 UNLABELLED = "unlabelled"
 FEWEST = 16  # records of each domain in a batch, on average: covariances of fewer say little
 
 
-def sequences_alone(recipe: Recipe, alphabet: Alphabet) -> Records:
+def _sequences_alone(recipe: Recipe, alphabet: Alphabet) -> Records:
     """The unlabelled records of a recipe, without any column: what else their file holds is out of reach."""
     found = read(recipe.unlabelled or "", sequence=recipe.sequence, alphabet=alphabet, unknown=recipe.unknown)
     return replace(found, columns={})
 
 
-def fingerprint(records: Records) -> str:
-    """Of ids and sequences: labels in the file are not even part of this."""
-    return digest(*records.ids, *records.sequences)
+def digest_of(recipe: Recipe, alphabet: Alphabet) -> str | None:
+    """Of ids and sequences in the file, not of labels; None without a file.
+
+    Raises BiograftError if it isn't what the recipe says.
+    """
+    if not recipe.unlabelled:
+        return None
+    records = _sequences_alone(recipe, alphabet)
+    found = digest(*records.ids, *records.sequences)
+    if recipe.unlabelled_digest not in (None, found):
+        raise BiograftError(
+            f"The unlabelled records in '{recipe.unlabelled}' have changed since the recipe was made. Remove "
+            "unlabelled_digest to use them."
+        )
+    return found
 
 
 def check_unlabelled(recipe: Recipe, strategy: Strategy) -> None:
@@ -69,7 +81,7 @@ class Unlabelled:
     @classmethod
     def of(cls, recipe: Recipe, model: Model, train: Examples) -> "Unlabelled":
         """Read and encode them. Raises BiograftError where the model can't read records of such lengths."""
-        records = sequences_alone(recipe, model.backbone.alphabet)
+        records = _sequences_alone(recipe, model.backbone.alphabet)
         length = getattr(model.level, "length", None)
         if length is not None and set(records.lengths.tolist()) != {length}:
             raise BiograftError(

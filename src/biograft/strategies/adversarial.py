@@ -35,13 +35,13 @@ class _Reversal(torch.autograd.Function):
         return values.view_as(values)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return -ctx.strength * gradient, None
 
 
 def reverse(values: Tensor, strength: float) -> Tensor:
     """The values as they are; their gradient comes back times ``-strength``."""
-    found: Tensor = _Reversal.apply(values, strength)  # type: ignore[no-untyped-call]
+    found: Tensor = _Reversal.apply(values, strength)
     return found
 
 

@@ -24,9 +24,8 @@ UNLABELLED = "unlabelled"
 def covariance_distance(first: Tensor, second: Tensor) -> Tensor:
     """``‖C₁ - C₂‖² / (‖C₁‖² + ‖C₂‖²)`` of the covariances of ``(units, features)`` each: 0 where equal, at most 1.
 
-    The paper divides by 4 d² for d features; that depends on the scale of a backbone's vectors, and a weight would mean
-    something else for each. The divisor is held fixed in the gradient: vectors can't gain by growing or shrinking all
-    at once. Zero where a side has fewer than two units.
+    The paper divides by 4 d² for d features: then a weight means something else for every backbone, and features gain
+    by shrinking all at once. This distance doesn't change with their scale. Zero where a side has fewer than two units.
     """
     if min(len(first), len(second)) < 2:
         return (first.sum() + second.sum()) * 0.0
@@ -39,7 +38,7 @@ def covariance_distance(first: Tensor, second: Tensor) -> Tensor:
         own, other = one.T @ one, two.T @ two
         sizes = own.square().sum() + other.square().sum()
         distance = (own - other).square().sum()
-    return distance / sizes.detach().clamp(min=torch.finfo(sizes.dtype).tiny)
+    return distance / sizes.clamp(min=torch.finfo(sizes.dtype).tiny)
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Coral(Strategy):
 
     name: ClassVar[str] = "coral"
     streams: ClassVar[tuple[str, ...]] = ("target", UNLABELLED)
-    weight: float = 1.0
+    weight: float = 0.3
     learning_rate: float = 3e-4
     head_learning_rate: float = 1e-3
     weight_decay: float = 0.01
@@ -66,7 +65,7 @@ class Coral(Strategy):
         if not (self.weight >= 0 and math.isfinite(self.weight)):
             raise BiograftError(
                 f"Choice 'weight' is how strongly the domains are made alike: got {self.weight:g}, expected 0 or more. "
-                "1 is usual."
+                "0.3 is usual."
             )
 
     def head(self, backbone: Backbone, level: Level, kind: LabelKind) -> nn.Module:

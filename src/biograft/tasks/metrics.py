@@ -16,7 +16,7 @@ from biograft.errors import BiograftError
 from biograft.tasks import ranking
 from biograft.tasks.ranking import Build, Weighed, correlation, dot, each, ratio
 
-__all__ = ["ECE_BINS", "METRICS", "Metric", "PerClass", "Predicted", "confusion", "per_class"]
+__all__ = ["ECE_BINS", "METRICS", "Metric", "PerClass", "Predicted", "by_class", "confusion", "per_class"]
 
 ECE_BINS = 15
 
@@ -288,3 +288,26 @@ def per_class(
     hits, true, guessed = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
     found = PerClass(ratio(hits, guessed), ratio(hits, true), ratio(2 * hits, true + guessed), true)
     return PerClass(*(part[:classes] for part in found))
+
+
+def by_class(
+    truth: np.ndarray, predicted: Predicted, classes: int, groups: np.ndarray
+) -> Callable[[np.ndarray], PerClass]:
+    """:func:`per_class` as a function of weights ``(draws, groups)``: ``(draws, classes)`` each.
+
+    ``groups`` ``(units,)`` are codes 0, 1, ... without a gap; all units of a group share its weight.
+    """
+    truth, codes = np.asarray(truth), np.asarray(_codes(predicted))
+    size = int(np.max(groups, initial=-1)) + 1
+    chosen = {"true": truth >= 0, "guessed": np.ones(len(codes), dtype=bool), "hits": truth == codes}
+    tables = [
+        np.bincount(groups[rows] * classes + (truth if name == "true" else codes)[rows], minlength=size * classes)
+        for name, rows in chosen.items()
+    ]
+    true, guessed, hits = (table.reshape(size, classes).astype(np.float64) for table in tables)
+
+    def found(weights: np.ndarray) -> PerClass:
+        right, given, said = weights @ hits, weights @ true, weights @ guessed
+        return PerClass(ratio(right, said), ratio(right, given), ratio(2 * right, given + said), given)
+
+    return found
