@@ -40,9 +40,11 @@ __all__ = ["COMMANDS", "compare"]
 FIELD = "Who takes part"
 
 
-def _several(name: str, help: str, metavar: str, panel: str = FIELD) -> typer.models.OptionInfo:
+def _several(
+    name: str, help: str, metavar: str, panel: str = FIELD, also: tuple[str, ...] = ()
+) -> typer.models.OptionInfo:
     found: typer.models.OptionInfo = typer.Option(
-        name, help=f"{help} Several are separated by commas.", metavar=metavar, rich_help_panel=panel
+        name, *also, help=f"{help} Several are separated by commas.", metavar=metavar, rich_help_panel=panel
     )
     return found
 
@@ -69,9 +71,22 @@ def compare(
         _several(
             "--strategies",
             "See 'biograft list strategies'; left out: scratch, frozen and full where a backbone knows something. "
-            "scratch is added wherever there are weights.",
+            "scratch is added wherever there are weights. With choices: full:learning_rate=1e-4.",
             "LIST",
         ),
+    ] = "",
+    strategy_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--strategy-option",
+            help="A choice for all candidates of a strategy, such as full:learning_rate=1e-4. May be given again.",
+            metavar="STRATEGY:NAME=VALUE",
+            rich_help_panel=FIELD,
+        ),
+    ] = None,
+    limits: Annotated[
+        str,
+        _several("--limits", "A learning curve: numbers of training records, and all, such as 25,50,100,all.", "LIST"),
     ] = "",
     seeds: Annotated[
         int, typer.Option(help="Runs of each, to see how much is luck of the run.", rich_help_panel=FIELD)
@@ -89,7 +104,12 @@ def compare(
     lambda_: Annotated[
         str,
         _several(
-            "--lambda", "Weight of this table against the source's 1: a number, inf, rising or learned.", "LIST", LEARN
+            "--lambdas",
+            "Weight of this table against the source's 1: a number, inf, rising or learned. Several "
+            "show what is kept of the source against what is gained.",
+            "LIST",
+            LEARN,
+            also=("--lambda",),
         ),
     ] = "",
     seed: Seed = 0,
@@ -124,7 +144,10 @@ def compare(
             "precision": precision,
         }
     )  # fmt: skip
-    entrants = Field(_listed(backbones), _listed(strategies), _listed(lambda_), seeds, jobs)
+    entrants = Field(
+        _listed(backbones), _listed(strategies), _listed(lambda_), seeds, jobs, tuple(strategy_option or ()),
+        _listed(limits),
+    )  # fmt: skip
     with progress(quiet) as told:
         found = compare_recipe(recipe, entrants, out, progress=told)
     say("\n".join(lines(found.content)), quiet)
@@ -135,6 +158,7 @@ def compare(
 
 COMMANDS: dict[Callable[..., None], str] = {
     compare: "Examples: biograft compare tm.csv --label tm_celsius --backbones kmer,cnn --seeds 3  ·  biograft compare "
-    "tm.csv --label tm_celsius --backbones runs/ss3 --strategies frozen,full --train-limit 200 --out runs/compare-tm"
+    "tm.csv --label tm_celsius --backbones runs/ss3 --strategies frozen,full --train-limit 200 --out runs/compare-tm "
+    " ·  biograft compare tm.csv --label tm_celsius --backbones runs/ss3 --limits 25,50,100,250,all"
 }
 """Each command, and examples of its use."""

@@ -30,11 +30,13 @@ class Measured:
         values: ``(runs,)`` over the whole test part.
         draws: ``(runs, draws)`` on draws of families, the same for all candidates of one test part.
         families: how many were drawn from.
+        reach: least and largest value that the metric can have.
     """
 
     values: np.ndarray
     draws: np.ndarray
     families: int
+    reach: tuple[float, float] = (-np.inf, np.inf)
 
     @property
     def value(self) -> float:
@@ -44,7 +46,7 @@ class Measured:
     def of(self, there: Sequence[int], wanted: Sequence[int]) -> "Measured":
         """The runs of some seeds, out of those that are ``there``."""
         rows = [there.index(seed) for seed in wanted]
-        return Measured(self.values[rows], self.draws[rows], self.families)
+        return replace(self, values=self.values[rows], draws=self.draws[rows])
 
     def interval(self) -> Interval:
         """Mean over the runs; of one run as :func:`biograft.evaluation.intervals.resample` gives it.
@@ -56,7 +58,8 @@ class Measured:
         if len(self.values) == 1 or not isfinite(found.low) or errors.of_families == 0:
             return found
         stretch = errors.quantile(LEVEL) * errors.total / (_normal(LEVEL) * errors.of_families)
-        low, high = (found.value + stretch * (side - found.value) for side in (found.low, found.high))
+        low, high = np.clip([found.value + stretch * (side - found.value) for side in (found.low, found.high)],
+                            *self.reach).tolist()  # fmt: skip
         return replace(found, low=low, high=high)
 
 
@@ -77,7 +80,8 @@ def measured(
     weights = family_draws(families, draws, seed).astype(np.float64)
     weighed = [metric.prepare(truth, answer, groups) for answer in answers]
     values = np.array([of_weights(np.ones((1, families)))[0] for of_weights in weighed])
-    return Measured(values, np.stack([of_weights(weights) for of_weights in weighed]), families)
+    reach = (-np.inf, 1.0) if metric.greater_is_better else (0.0, np.inf)
+    return Measured(values, np.stack([of_weights(weights) for of_weights in weighed]), families, reach)
 
 
 def _of_families(value: float, draws: np.ndarray, families: int) -> Interval:

@@ -9,8 +9,10 @@ from importlib.resources import files
 from typing import Any
 
 from biograft.evaluation.comparison import BETTER
+from biograft.evaluation.curve_page import STYLE, curve_lines, curve_section
 from biograft.evaluation.drawing import spoken, tag
 from biograft.evaluation.figures import Dot, dots
+from biograft.evaluation.front_page import front_lines, front_section
 
 __all__ = ["lines", "render"]
 
@@ -33,6 +35,7 @@ def lines(content: Mapping[str, Any]) -> list[str]:
         if rows:
             rival = f": {content['best_baseline']}" if key == "against_baseline" else ""
             told += [f"{title.capitalize()}{rival}", *(f"  {row['name']}: {row[key]['sentence']}" for row in rows), ""]
+    told += [*curve_lines(content), *front_lines(content)]
     told += [f"Failed: {row['name']}: {row['fault']}" for row in content["candidates"] if row["fault"]]
     told += [f"Note: {note}" for note in content["notes"]]
     return told if told[-1] else told[:-1]
@@ -92,7 +95,7 @@ def render(content: Mapping[str, Any]) -> str:
     )
     header = tag("header", tag("h1", title) + tag("p", escape(about), class_="quiet"))
     body = [header, _banner(content), _cautions(content["notes"]), _figures(content), _big_table(content)]
-    body += [_sentences(content), tag("footer", escape(HOW))]
+    body += [_sentences(content), curve_section(content), front_section(content), tag("footer", escape(HOW))]
     meta = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
@@ -103,7 +106,7 @@ def render(content: Mapping[str, Any]) -> str:
 
 def _style() -> str:
     text = files("biograft.evaluation").joinpath("report.html").read_text(encoding="utf-8")
-    return text.partition("<style>")[2].partition("</style>")[0]
+    return text.partition("<style>")[2].partition("</style>")[0] + STYLE
 
 
 def _banner(content: Mapping[str, Any]) -> str:

@@ -19,7 +19,9 @@ __all__ = ["Growth", "Luck", "Needed", "Point", "growth", "monotone", "needed", 
 LEVEL = 0.95
 FEWEST_POINTS = 4  # a curve of three numbers goes through three points, whatever they are
 FEWEST_FAMILIES = 6
-EXPONENTS = np.geomspace(0.05, 3.0, 48)
+DOUBTFUL = 0.05
+ACCELERATING = 0.9  # share of replicates before the region of power laws (arXiv:1712.00409, figure 6)
+EXPONENTS = np.linspace(-1.0, 3.0, 60)  # none is 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,37 +153,37 @@ def _crossing(labels: Sequence[int], curves: np.ndarray, values: np.ndarray) -> 
     return np.where(~above.any(axis=1), np.inf, np.where(first == 0, 0.0, found))
 
 
-def power_law(labels: Sequence[int], curves: np.ndarray, errors: np.ndarray, ceiling: float) -> np.ndarray:
-    """Fit a - b n^-c to every replicate; ``(draws, 3)`` of a, b ≥ 0 and c, for n in multiples of the most labels.
+def power_law(labels: Sequence[int], curves: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """Fit top - fall (s^-c - 1) / c to every replicate, where s = n / most labels; ``(draws, 3)`` of top, fall ≥ 0, c.
 
-    The inverse power law of learning curves (doi:10.1186/1472-6947-12-8), by weighted least squares: for each exponent
-    of a grid a and b are solved, and the best is kept. ``errors`` ``(points,)`` are standard errors; no value is
-    above the ``ceiling`` of the metric, and so is no a.
+    For c above 0 that is the inverse power law of learning curves, a - b n^-c (doi:10.1186/1472-6947-12-8). Near 0 it
+    is a straight line in log n, at -1 one in n: curves that have not begun to level off. Weighted least squares: for
+    each exponent of a grid top and fall are solved, and the best is kept. ``errors`` ``(points,)`` are standard errors.
     """
-    weights = 1 / np.maximum(errors, 1e-9) ** 2
-    weights = weights / weights.sum()
+    weights = errors**-2 / (errors**-2).sum()
+    shares, means = np.asarray(labels, dtype=np.float64) / max(labels), curves @ weights
     best, found = np.full(len(curves), np.inf), np.zeros((len(curves), 3))
-    shares = np.asarray(labels, dtype=np.float64) / max(labels)
-    for exponent in EXPONENTS:
-        feature = shares**-exponent
+    for exponent in EXPONENTS.tolist():
+        feature = _fallen(shares, exponent)
         middle = weights @ feature
-        means = curves @ weights
-        slope = ((curves - means[:, None]) @ (weights * (feature - middle))) / (weights @ (feature - middle) ** 2)
-        falls = np.maximum(-slope, 0.0)
-        top = means + falls * middle
-        beyond = top > ceiling
-        to_ceiling = ((ceiling - curves) @ (weights * feature)) / (weights @ feature**2)
-        falls, top = np.where(beyond, np.maximum(to_ceiling, 0.0), falls), np.minimum(top, ceiling)
-        loss = (curves - top[:, None] + falls[:, None] * feature) ** 2 @ weights
+        slope = (curves - means[:, None]) @ (weights * (feature - middle)) / (weights @ (feature - middle) ** 2)
+        fall = np.maximum(-slope, 0.0)
+        top = means + fall * middle
+        loss = (curves - top[:, None] + fall[:, None] * feature) ** 2 @ weights
         better = loss < best
         best = np.where(better, loss, best)
-        found[better] = np.stack([top, falls, np.full(len(curves), exponent)], axis=1)[better]
+        found[better] = np.stack([top, fall, np.full(len(curves), exponent)], axis=1)[better]
+    return found
+
+
+def _fallen(shares: np.ndarray | float, exponents: np.ndarray | float) -> np.ndarray:
+    found: np.ndarray = np.asarray((shares**-exponents - 1) / exponents)
     return found
 
 
 @dataclass(frozen=True)
 class Growth:
-    """What more labels would bring, if the curve goes on as an inverse power law.
+    """What more labels would bring, if the curve goes on as a power law.
 
     Attributes:
         labels: most that were measured.
@@ -204,7 +206,7 @@ class Growth:
         return (
             f"{self.more:,} more labels ({self.labels:,} to {self.labels + self.more:,}) would bring about "
             f"{self.value:+.3f} in {metric} ({100 * LEVEL:g} % interval {self.low:+.3f} to {self.high:+.3f}, positive "
-            "is better), if the curve goes on as an inverse power law."
+            "is better), if the curve goes on as a power law."
         )
 
     def as_dict(self, metric: str) -> dict[str, Any]:
@@ -214,10 +216,12 @@ class Growth:
 
 
 def growth(points: Sequence[Point], luck: Luck, sign: float, more: int, ceiling: float) -> Growth:
-    """Extrapolate a curve, and the uncertainty of it, from an inverse power law through every replicate.
+    """Extrapolate a curve, and the uncertainty of it, from a power law through every replicate.
 
-    It is not told from fewer than four points, from one run each, with fewer than six families in the test part, or
-    further (on a logarithmic scale) than the measured points reach.
+    No value is beyond the ``ceiling`` of the metric. It is not told from fewer than four points, from one run each,
+    with fewer than six families in the test part, further (on a logarithmic scale) than the measured points reach,
+    where the points are further from a power law than luck would bring them, or where the curve still grows faster
+    than the logarithm of the labels: it may bend anywhere.
     """
     labels = [point.labels for point in points]
     reason = _reason(points, more)
@@ -227,10 +231,39 @@ def growth(points: Sequence[Point], luck: Luck, sign: float, more: int, ceiling:
     curves = curves[np.isfinite(curves).all(axis=1)]
     if not np.isfinite(curve).all() or len(curves) < 2:
         return Growth(labels[-1], more, reason="the metric is undefined at a point")
-    fits = power_law(labels, np.vstack([curve, curves]), curves.std(axis=0, ddof=1), ceiling)
-    gains = fits[:, 1] * (1 - (1 + more / labels[-1]) ** -fits[:, 2])
+    errors = _errors(curves)
+    fits = power_law(labels, np.vstack([curve, curves]), errors)
+    if _misfit(labels, curve, curves, fits[:1], errors) < DOUBTFUL:
+        return Growth(labels[-1], more, reason="the points do not follow a power law, so that none can be drawn on")
+    top, fall, exponent = fits.T
+    if ((exponent < 0) & (fall > 0)).mean() > ACCELERATING:
+        reason = "so far each doubling brought more than the one before, and nothing shows where that ends"
+        return Growth(labels[-1], more, reason=reason)
+    gains = np.minimum(top - fall * _fallen(1 + more / labels[-1], exponent), ceiling) - np.minimum(top, ceiling)
     low, high = np.quantile(gains[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2]).tolist()
     return Growth(labels[-1], more, float(gains[0]), low, high)
+
+
+def _misfit(labels: Sequence[int], curve: np.ndarray, curves: np.ndarray, fit: np.ndarray, errors: np.ndarray) -> float:
+    """Share of curves that follow the law in truth, with luck as in the replicates, that fit it no better (p value)."""
+    lawful = _law(labels, fit)[0]
+    again = lawful + curves - curve
+    losses = (((again - _law(labels, power_law(labels, again, errors))) / errors) ** 2).sum(axis=1)
+    return float((losses >= (((curve - lawful) / errors) ** 2).sum()).mean())
+
+
+def _law(labels: Sequence[int], fits: np.ndarray) -> np.ndarray:
+    """``(draws, points)`` values of fitted laws."""
+    top, fall, exponent = (column[:, None] for column in fits.T)
+    found: np.ndarray = top - fall * _fallen(np.asarray(labels) / max(labels), exponent)
+    return found
+
+
+def _errors(curves: np.ndarray) -> np.ndarray:
+    """Standard errors by the middle two thirds of the replicates: Student's tails of few runs have no variance."""
+    low, high = np.quantile(curves, [0.1587, 0.8413], axis=0)
+    found: np.ndarray = np.maximum((high - low) / 2, 1e-9)
+    return found
 
 
 def _reason(points: Sequence[Point], more: int) -> str:

@@ -94,9 +94,9 @@ class Summary:
             theirs = self._tested.candidate(twin, self._limit) if twin else None
             if twin and theirs and shared:
                 twins[one] = difference(ours.of(done, shared), theirs.of(seeds[twin], shared), self._metric)
-        named = {one.name: twin.name for one in twins if (twin := one.twin_among(self._fits.everyone))}
+        names = {one.name: twin.name for one in twins if (twin := one.twin_among(self._fits.everyone))}
         return (
-            self._judged(twins, named),
+            self._judged(twins, names),
             self._judged(rivals, {one.name: best for one in rivals}),
         )
 
