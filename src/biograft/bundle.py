@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from biograft import catalog
-from biograft.backbones import checkpoint, esm2, huggingface
+from biograft.backbones import checkpoint, esm2, huggingface, native
 from biograft.backbones.backbone import Backbone
 from biograft.data.alphabet import named
 from biograft.data.nearest import Nearest, nearest
@@ -170,6 +170,12 @@ def load(path: Path | str) -> Bundle:
     return Bundle(model, about["label"], training, about["half_width"], about["card"])
 
 
+def _checkpoint(folder: Path, alphabet: str, origin: str) -> Backbone:
+    if native.reads(folder):
+        return native.load(folder)
+    return esm2.load(folder) if esm2.reads(folder) else checkpoint.load(folder, alphabet, origin)
+
+
 def load_backbone(name: str, alphabet: str) -> Backbone:
     """A backbone by its name in the catalog, from a trained model's folder, or from a checkpoint in the Hugging Face
     layout: its folder, its short name, or OWNER/NAME or OWNER/NAME@REVISION.
@@ -186,7 +192,7 @@ def load_backbone(name: str, alphabet: str) -> Backbone:
     if (folder / "model" / "config.json").is_file():
         folder = folder / "model"  # a pretraining run
     if (folder / "config.json").is_file():
-        backbone: Backbone = esm2.load(folder) if esm2.reads(folder) else checkpoint.load(folder, alphabet, origin)
+        backbone = _checkpoint(folder, alphabet, origin)
     elif folder.is_dir():
         backbone = load(folder).model.backbone
     else:

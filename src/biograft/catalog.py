@@ -37,6 +37,7 @@ _OWN: dict[str, tuple[Entry, ...]] = {
         Entry("kmer", "biograft.backbones.baselines:KMer", "frequencies of short words; nothing to learn"),
         Entry("cnn", "biograft.backbones.baselines:DilatedCNN", "dilated convolutions, random weights until trained"),
         Entry("encoder", "biograft.backbones.encoder:Encoder", "transformer encoder, random weights until trained"),
+        Entry("bytenet", "biograft.backbones.bytenet:ByteNet", "deep narrow convolutions, random weights until trained"),
         Entry(
             "huggingface",
             "biograft.backbones.huggingface:HuggingFace",

@@ -35,6 +35,7 @@ from biograft.training import Training
 
 SMALL: dict[str, dict[str, Any]] = {
     "cnn": {"width": 16, "kernel": 3, "dilations": [1, 2], "dropout": 0.1},
+    "bytenet": {"layers": 2, "width": 16, "inner": 8, "kernel": 3, "dilations": [1, 2], "dropout": 0.1},
     "encoder": {"layers": 2, "width": 16, "heads": 2, "inner": 24, "max_length": 24, "dropout": 0.1},
 }
 LABELS: dict[str, Callable[[np.random.Generator, int], list[str]]] = {

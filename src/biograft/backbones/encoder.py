@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from biograft.backbones.attention import Positions, RotaryAttention, frequencies
-from biograft.backbones.backbone import Backbone
+from biograft.backbones.language import LanguageBackbone, LanguageHead
 from biograft.data.alphabet import Alphabet, named
 from biograft.data.packed import Packed
 from biograft.errors import BiograftError
 
-__all__ = ["ESM2_VOCABULARY", "Encoder", "EncoderBlock", "EncoderConfiguration", "LanguageHead"]
+__all__ = ["ESM2_VOCABULARY", "Encoder", "EncoderBlock", "EncoderConfiguration"]
 
 ESM2_VOCABULARY = (
     "<cls>",
@@ -114,24 +114,10 @@ class EncoderBlock(nn.Module):
         return values + self.dropout(self.contract(F.gelu(self.expand(self.feed_norm(values)))))
 
 
-class LanguageHead(nn.Module):
-    """Vectors -> scores of all tokens; the last product shares its weights with the token embedding."""
-
-    def __init__(self, shape: EncoderConfiguration) -> None:
-        super().__init__()
-        self.dense = nn.Linear(shape.width, shape.width)
-        self.normalise = nn.LayerNorm(shape.width, shape.norm_epsilon)
-        self.bias = nn.Parameter(torch.zeros(len(shape.vocabulary)))
-
-    def forward(self, vectors: Tensor, embedding: Tensor) -> Tensor:
-        """``(tokens, width)`` and ``(vocabulary, width)`` -> ``(tokens, vocabulary)``."""
-        return F.linear(self.normalise(F.gelu(self.dense(vectors))), embedding, self.bias)
-
-
-class Encoder(Backbone):
+class Encoder(LanguageBackbone):
     """``x = embed(letters); x += attention(norm(x)); x += net(norm(x)) …; vectors = norm(x)``.
 
-    Codes are those of the alphabet; :attr:`mask_code`, one above them, stands for a masked letter. Letters
+    Codes are those of the alphabet; the mask's, one above them, stands for a masked letter. Letters
     without a token of their own are read as ``<unk>``.
     """
 
@@ -150,13 +136,9 @@ class Encoder(Backbone):
         self.embedding = nn.Embedding(len(shape.vocabulary), shape.width)
         self.layers = nn.ModuleList(EncoderBlock(shape) for _ in range(shape.layers))
         self.normalise = nn.LayerNorm(shape.width, shape.norm_epsilon)
-        self.language_head = LanguageHead(shape) if shape.language_head else None
+        head = LanguageHead(shape.width, len(shape.vocabulary), shape.norm_epsilon) if shape.language_head else None
+        self.language_head = head
         self.apply(_initialise)
-
-    @property
-    def mask_code(self) -> int:
-        """The code that :meth:`forward` reads as a masked letter."""
-        return len(self.alphabet.letters)
 
     def forward(self, batch: Packed) -> Packed:
         """Packed codes ``(tokens,)`` -> packed vectors ``(tokens, width)``."""
@@ -184,14 +166,6 @@ class Encoder(Backbone):
             if height in wanted:
                 found[height] = values[letters] if height < top else self.normalise(values[letters])
         return batch.with_values(torch.stack([found[layer] for layer in wanted], dim=1))
-
-    def logits(self, vectors: Tensor) -> Tensor:
-        """Vectors ``(tokens, width)`` of :meth:`forward` -> ``(tokens, vocabulary)`` scores of each token."""
-        if self.language_head is None:
-            raise BiograftError(
-                "This encoder has no head that predicts tokens: its checkpoint held none. Use one with it."
-            )
-        return self.language_head(vectors, self.embedding.weight)
 
     def token_ids(self, codes: Tensor) -> Tensor:
         """Codes ``(tokens,)`` -> ids in the vocabulary, the targets of masked-language modelling."""

@@ -53,9 +53,12 @@ def pretrain(
             show_default=False,
         ),
     ],
-    layers: Annotated[int, _number("Transformer blocks.", SHAPE)] = 6,
+    architecture: Annotated[
+        str, _number("encoder (a transformer) or bytenet (dilated convolutions: several times faster).", SHAPE)
+    ] = "encoder",
+    layers: Annotated[int, _number("Blocks.", SHAPE)] = 6,
     width: Annotated[int, _number("Numbers per vector.", SHAPE)] = 320,
-    heads: Annotated[int, _number("Attention heads.", SHAPE)] = 5,
+    heads: Annotated[int, _number("Attention heads of a transformer.", SHAPE)] = 5,
     window: Annotated[int, _number("Letters read at once in training.", SHAPE)] = 512,
     tokens: Annotated[str, _number("Letters of the corpus to read in all, such as 20M.", COURSE)] = "50M",
     batch_letters: Annotated[int, _number("Letters of the corpus per step.", COURSE)] = 16_384,
@@ -103,8 +106,8 @@ def pretrain(
 
     tables = tuple(source or ())
     recipe = PretrainRecipe(
-        corpus=str(corpus), sequence=sequence, id=id, alphabet=alphabet, unknown=unknown, layers=layers, width=width,
-        heads=heads, window=window, tokens=_tokens(tokens), batch_letters=batch_letters, learning_rate=learning_rate,
+        corpus=str(corpus), sequence=sequence, id=id, alphabet=alphabet, unknown=unknown,
+        architecture=architecture, layers=layers, width=width, heads=heads, window=window, tokens=_tokens(tokens), batch_letters=batch_letters, learning_rate=learning_rate,
         weight_decay=weight_decay, optimiser=optimiser, schedule=schedule, masked=masked, held_out=held_out,
         identity=identity, source=tables, source_label=tuple(source_label or ()),
         source_mask=tuple(source_mask or ("",) * len(tables)), source_weight=tuple(lambda_ or (1.0,) * len(tables)),

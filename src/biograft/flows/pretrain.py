@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from biograft.backbones import esm2
+from biograft.backbones import esm2, native
+from biograft.backbones.bytenet import ByteNet, ByteNetConfiguration
 from biograft.backbones.encoder import ESM2_VOCABULARY, Encoder, EncoderConfiguration
+from biograft.backbones.language import LanguageBackbone
 from biograft.data.alphabet import Alphabet, named
 from biograft.data.corpus import Corpus, HeldOut, MaskedStream, Masking, hold_out
 from biograft.data.examples import ExampleStream
@@ -77,7 +79,7 @@ def pretrain(recipe: PretrainRecipe, out: str | Path, *, progress: Stages | None
         corpus = Corpus.of(records.take(parts.train))
         _trainer(model, recipe, corpus, tables, judge, hardware, folder).run(told)
         final = judge(model)
-    esm2.save(model.backbone.to("cpu"), folder.model_path)
+    _save(model.backbone.to("cpu"), folder.model_path)
     report = _report(recipe, records, parts, tables, model, final, clock.seconds)
     write_json(folder.model_path / "card.json", report)
     write_json(folder.report_path, report)
@@ -106,24 +108,38 @@ def _sources(recipe: PretrainRecipe, alphabet: Alphabet) -> dict[str, Prepared]:
     return tables
 
 
-def _model(recipe: PretrainRecipe, alphabet: Alphabet, tables: Mapping[str, Prepared]) -> SharedBackbone[Encoder]:
+def _fresh(recipe: PretrainRecipe, alphabet: Alphabet) -> LanguageBackbone:
+    if recipe.architecture == "bytenet":
+        return ByteNet(alphabet, ByteNetConfiguration(recipe.layers, recipe.width))
     letters = ESM2_VOCABULARY if alphabet.name == "protein" else (*SPECIAL, *alphabet.letters, "<mask>")
-    shape = EncoderConfiguration(recipe.layers, recipe.width, recipe.heads, vocabulary=letters)
-    encoder = Encoder(alphabet, shape)
+    return Encoder(alphabet, EncoderConfiguration(recipe.layers, recipe.width, recipe.heads, vocabulary=letters))
+
+
+def _save(backbone: LanguageBackbone, folder: Path) -> None:
+    if isinstance(backbone, Encoder):
+        esm2.save(backbone, folder)
+    else:
+        native.save(backbone, folder)
+
+
+def _model(
+    recipe: PretrainRecipe, alphabet: Alphabet, tables: Mapping[str, Prepared]
+) -> SharedBackbone[LanguageBackbone]:
+    backbone = _fresh(recipe, alphabet)
     models = {
-        name: Model(encoder, LinearHead(found.level, encoder.width, found.kind.width, 0.1), found.level, found.kind)
+        name: Model(backbone, LinearHead(found.level, backbone.width, found.kind.width, 0.1), found.level, found.kind)
         for name, found in tables.items()
     }
-    return SharedBackbone(encoder, models)
+    return SharedBackbone(backbone, models)
 
 
-def _masked(recipe: PretrainRecipe, corpus: Corpus, encoder: Encoder, seed: int) -> MaskedStream:
+def _masked(recipe: PretrainRecipe, corpus: Corpus, backbone: LanguageBackbone, seed: int) -> MaskedStream:
     masking = Masking(recipe.masked)
-    return MaskedStream(corpus, recipe.batch_letters, recipe.window, encoder.mask_code, masking, seed)
+    return MaskedStream(corpus, recipe.batch_letters, recipe.window, backbone.mask_code, masking, seed)
 
 
 def _trainer(
-    model: SharedBackbone[Encoder],
+    model: SharedBackbone[LanguageBackbone],
     recipe: PretrainRecipe,
     corpus: Corpus,
     tables: Mapping[str, Prepared],
@@ -150,7 +166,7 @@ def _trainer(
 
 def _judge(
     recipe: PretrainRecipe,
-    model: SharedBackbone[Encoder],
+    model: SharedBackbone[LanguageBackbone],
     valid: Corpus,
     tables: Mapping[str, Prepared],
     hardware: Hardware,
@@ -164,7 +180,7 @@ def _judge(
     }
 
     @torch.inference_mode()
-    def judge(model: SharedBackbone[Encoder]) -> Judgement:
+    def judge(model: SharedBackbone[LanguageBackbone]) -> Judgement:
         model.eval()
         loss, right, asked = 0.0, 0, 0
         for batch in batches:
@@ -187,7 +203,7 @@ def _report(
     records: Records,
     parts: HeldOut,
     tables: Mapping[str, Prepared],
-    model: SharedBackbone[Encoder],
+    model: SharedBackbone[LanguageBackbone],
     final: Judgement,
     seconds: Mapping[str, float],
 ) -> dict[str, Any]:
@@ -197,6 +213,7 @@ def _report(
         "biograft": environment()["biograft"],
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "encoder": {
+            "architecture": model.backbone.name,
             **model.backbone.configuration(),
             "parameters": sum(p.numel() for p in model.backbone.parameters()),
         },
@@ -227,9 +244,10 @@ def summary(report: Mapping[str, Any]) -> list[str]:
     """The report in a few lines."""
     encoder, corpus, found = report["encoder"], report["corpus"], report["metrics"]["valid"]
     guess = named(encoder["alphabet"]).core
+    heads = f", {encoder['heads']} heads" if "heads" in encoder else ""
     lines = [
         f"Encoder of {encoder['parameters'] / 1e6:.2f} million parameters: {encoder['layers']} blocks of width "
-        f"{encoder['width']}, {encoder['heads']} heads.",
+        f"{encoder['width']}{heads} ({encoder['architecture']}).",
         f"Read {corpus['letters_read']:,} letters of {corpus['sequences']:,} sequences, "
         f"which have {corpus['letters']:,}.",
         f"On {corpus['held_out']} sequences held out with {corpus['relatives_left_out']:,} relatives: perplexity "

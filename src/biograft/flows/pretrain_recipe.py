@@ -16,7 +16,8 @@ class PretrainRecipe:
 
     Attributes:
         corpus: file of the sequences; ``corpus_digest`` of its content.
-        layers, width, heads: shape of the encoder; a head has ``width / heads`` numbers.
+        architecture: ``encoder`` (transformer) or ``bytenet`` (dilated convolutions).
+        layers, width, heads: shape; a head has ``width / heads`` numbers, and only the transformer has heads.
         window: letters per row in training; longer sequences are cut into like parts.
         tokens: letters of the corpus to read, in all.
         batch_letters: letters of the corpus per step.
@@ -35,6 +36,7 @@ class PretrainRecipe:
     id: str | None = None
     alphabet: str = "auto"
     unknown: str | None = None
+    architecture: str = "encoder"
     layers: int = 6
     width: int = 320
     heads: int = 5
@@ -63,7 +65,12 @@ class PretrainRecipe:
                 raise BiograftError(
                     f"--{name.replace('_', '-')}: got {getattr(self, name)}, expected 1 or more. Mend it."
                 )
-        for name, allowed in (("optimiser", ("muon", "adamw")), ("schedule", ("wsd", "cosine"))):
+        choices = (
+            ("architecture", ("encoder", "bytenet")),
+            ("optimiser", ("muon", "adamw")),
+            ("schedule", ("wsd", "cosine")),
+        )
+        for name, allowed in choices:
             if getattr(self, name) not in allowed:
                 found = getattr(self, name)
                 raise BiograftError(f"Unknown value for --{name}: got '{found}', expected {' or '.join(allowed)}.")

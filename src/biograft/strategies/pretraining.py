@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 from torch.nn import functional as F
 
-from biograft.backbones.encoder import Encoder
+from biograft.backbones.language import LanguageBackbone
 from biograft.data.examples import Batch
 from biograft.model import SharedBackbone
 from biograft.strategies.objective import Term, supervised, worth
@@ -22,17 +22,17 @@ __all__ = ["CORPUS", "Pretraining", "masked_scores"]
 CORPUS = "corpus"  # name of the stream of unlabelled sequences; sources have names of their own
 
 
-def masked_scores(backbone: Encoder, batch: Batch) -> tuple[Tensor, Tensor]:
+def masked_scores(backbone: LanguageBackbone, batch: Batch) -> tuple[Tensor, Tensor]:
     """``(asked, vocabulary)`` float32 scores of the letters that a masked batch asks for, ``(asked,)`` their tokens."""
     vectors = backbone.vectors(batch.inputs).values[batch.counted]
     return backbone.logits(vectors).float(), backbone.token_ids(batch.targets[batch.counted])
 
 
-def _masked_loss(model: SharedBackbone[Encoder], batch: Batch) -> Tensor:
+def _masked_loss(model: SharedBackbone[LanguageBackbone], batch: Batch) -> Tensor:
     return F.cross_entropy(*masked_scores(model.backbone, batch))
 
 
-def _source_loss(name: str) -> Callable[[SharedBackbone[Encoder], Batch], Tensor]:
+def _source_loss(name: str) -> Callable[[SharedBackbone[LanguageBackbone], Batch], Tensor]:
     return lambda model, batch: supervised(model.models[name], batch)
 
 
@@ -53,7 +53,7 @@ class Pretraining:
     weight_decay: float = 0.05
     weights: Mapping[str, float] = field(default_factory=dict)
 
-    def phases(self, model: SharedBackbone[Encoder]) -> list[Phase]:
+    def phases(self, model: SharedBackbone[LanguageBackbone]) -> list[Phase]:
         """One phase: everything moves, under all losses at once."""
         matrices = [p for p in model.backbone.layers.parameters() if p.ndim == 2]
         chosen = {id(parameter) for parameter in matrices}
