@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from biograft.errors import BiograftError
-from biograft.evaluation.intervals import Interval, bootstrap, family_codes, family_draws, resample
+from biograft.evaluation.intervals import Interval, bootstrap, class_bounds, family_codes, family_draws, resample
 from biograft.tasks.metrics import METRICS, Predicted
 
 ACCURACY = METRICS["accuracy"]
@@ -159,3 +159,22 @@ def test_intervals_of_spearman_hold_the_truth() -> None:
         interval = bootstrap([METRICS["spearman"]], truth, answer, groups, seed=seed)["spearman"]
         held.append(interval.low <= true <= interval.high)
     assert 0.90 <= np.mean(held) <= 0.98
+
+
+def test_bounds_of_a_class_are_those_of_the_same_metric_of_that_class_alone() -> None:
+    truth, answer, groups = families_of_luck(4)
+    assert answer.codes is not None
+    low, high = class_bounds(truth, answer, 2, groups, draws=300, seed=5)
+    of_one = truth == 1
+    recall = bootstrap([ACCURACY], truth[of_one], Predicted(codes=answer.codes[of_one]), groups[of_one], 300, 5)
+    assert len(np.unique(groups[of_one])) < len(np.unique(groups))  # not the very same draws
+    assert low.recall[1] == pytest.approx(recall["accuracy"].low, abs=0.03)
+    assert high.recall[1] == pytest.approx(recall["accuracy"].high, abs=0.03)
+    assert (low.f1 < high.f1).all() and (low.precision < high.precision).all()
+
+
+def test_a_class_of_one_family_has_no_bounds() -> None:
+    truth, codes, groups = np.array([0, 0, 0, 0, 1, 1]), np.array([0, 1, 0, 0, 1, 1]), np.array([0, 0, 1, 1, 2, 2])
+    low, high = class_bounds(truth, Predicted(codes=codes), 3, groups, draws=50)
+    assert np.isfinite(low.recall[0]) and np.isnan(low.recall[1:]).all() and np.isnan(high.f1[1:]).all()
+    assert np.isnan(class_bounds(truth, Predicted(codes=codes), 2, np.zeros(6), draws=50)[0].f1).all()

@@ -190,9 +190,12 @@ def test_leaks_and_unseen_classes_are_warned_of() -> None:
         "43 of 203 test records (21.2 %) are exact copies of training records.",
         "2 of 203 test records (1.0 %) are at least 95 % identical to training records. "
         "On these the model may remember instead of predict.",
-        "7 test labels are of classes that training never had; they count as missed.",
+        "7 test labels are of classes that training never had; they count as missed. Add records of further families "
+        "of these classes, or leave the classes out.",
         "A note.",
     ]
+    report["data"]["unseen_classes"] = ["p", "q"]
+    assert "classes that training never had (p, q); they count as missed." in cautions(report)[2]
     words = Page(render(report, figures())).words
     assert set(cautions(report)) <= set(words)
 
@@ -204,6 +207,25 @@ def test_many_classes_are_capped_and_say_so() -> None:
     assert "The 60 classes with most test labels of 100" in words
     assert "71 others" in words
     assert len(page.elements("rect", "diagonal")) == 30
+
+
+def test_numbers_of_a_class_have_intervals_where_the_report_holds_them() -> None:
+    report = content()
+    found = {
+        "precision": {"low": 0.41, "high": 0.83},
+        "recall": {"low": None, "high": None},
+        "f1": {"low": 0.5, "high": 1.0},
+    }
+    report["per_class"][1]["intervals"] = found
+    words = " ".join(Page(render(report, figures())).words)
+    assert "61 0.701 0.410 to 0.830 0.801 0.901 0.500 to 1.000" in words
+    (line,) = [line for line in text(report).splitlines() if line.startswith("out ")]
+    assert re.split(r"  +", line) == ["out", "61", "0.701 (0.410 to 0.830)", "0.801", "0.901 (0.500 to 1.000)"]
+
+
+def test_the_terminal_lists_few_classes_and_never_many() -> None:
+    assert "test labels  precision  recall  f1" in text(content())
+    assert "test labels  precision" not in text(content(tuple(f"fold {row}" for row in range(11))))
 
 
 def test_the_summary_for_the_terminal() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from biograft.errors import BiograftError
-from biograft.tasks.metrics import METRICS, Predicted, confusion, per_class
+from biograft.tasks.metrics import METRICS, Predicted, by_class, confusion, per_class
 
 CLASSIFICATION = [name for name, metric in METRICS.items() if metric.kinds == ("classification",)]
 REGRESSION = [name for name, metric in METRICS.items() if metric.kinds == ("regression",)]
@@ -252,3 +252,16 @@ def test_per_class_by_hand() -> None:
     np.testing.assert_allclose(found.support, [2, 1, 0, 0])
     assert len(per_class(truth, answer).f1) == 2
     assert len(per_class(truth, Predicted(scores=np.full((4, 3), 1 / 3))).f1) == 3
+
+
+def test_by_class_is_per_class_for_every_draw_of_groups() -> None:
+    generator = np.random.default_rng(0)
+    truth, codes = generator.integers(-1, 3, 60), generator.integers(0, 3, 60)
+    groups = generator.integers(0, 7, 60)
+    groups[:7] = np.arange(7)
+    weights = generator.integers(0, 3, (5, 7))
+    found = by_class(truth, Predicted(codes=codes), 3, groups)(weights.astype(float))
+    for draw, weight in enumerate(weights):
+        expected = per_class(truth, Predicted(codes=codes), weight[groups].astype(float), 3)
+        for ours, theirs in zip(found, expected, strict=True):
+            np.testing.assert_allclose(ours[draw], theirs)

@@ -15,14 +15,17 @@ import numpy as np
 
 from biograft.evaluation.drawing import spoken
 from biograft.evaluation.figures import MOST_COUNTED, Dot, curves, dots, fold, histogram, matrix, scatter
+from biograft.tasks.classification import some
 from biograft.tasks.metrics import METRICS
 
 __all__ = ["Figures", "cautions", "headline", "render", "text"]
 
 MOST_DRAWN = 30  # classes of a confusion matrix
 MOST_LISTED = 60  # rows of a table of classes
+MOST_CLASSES = 10  # of the terminal's table
 MIX_UPS = 10
 SHOWN_IN_TERMINAL = 3  # metrics
+PER_CLASS = ("precision", "recall", "f1")
 PARTS = (("train", "training"), ("valid", "validation"), ("test", "test"))
 ANSWERS = {"helped": "▲", "hurt": "▼", "cannot tell": "○"}
 
@@ -71,8 +74,11 @@ def cautions(report: Mapping[str, Any]) -> list[str]:
     if found:
         found[-1] += " On these the model may remember instead of predict."
     if data.get("unseen_in_training"):
+        names = data.get("unseen_classes")
         found.append(
-            f"{data['unseen_in_training']:,} test labels are of classes that training never had; they count as missed."
+            f"{data['unseen_in_training']:,} test labels are of classes that training never had"
+            f"{f' ({some(names)})' if names else ''}; they count as missed. Add records of further families of these "
+            "classes, or leave the classes out."
         )
     return [*found, *data.get("notes", [])]
 
@@ -145,12 +151,16 @@ def _drawn(report: Mapping[str, Any], figures: Figures) -> dict[str, str]:
     return drawn
 
 
-def _classes(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Rows of the table of classes: all, or those with most test labels."""
+def _classes(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows of the table of classes, all or those with most test labels; numbers as dots, with intervals if any."""
     rows = list(report.get("per_class") or ())
-    if len(rows) <= MOST_LISTED:
-        return rows
-    return sorted(rows, key=lambda row: -row["support"])[:MOST_LISTED]
+    if len(rows) > MOST_LISTED:
+        rows = sorted(rows, key=lambda row: -row["support"])[:MOST_LISTED]
+    return [{**row, **{name: _dot("", _of_class(row, name)) for name in PER_CLASS}} for row in rows]
+
+
+def _of_class(row: Mapping[str, Any], name: str) -> dict[str, float | None]:
+    return {"value": row[name], **row.get("intervals", {}).get(name, {})}
 
 
 def _mix_ups(figures: Figures) -> list[tuple[str, str, int, float]]:
@@ -228,12 +238,12 @@ def text(report: Mapping[str, Any]) -> str:
         columns[0].append(name)
         for column, metric in zip(columns[1:], shown, strict=True):
             column.append(_dot("", found.get(metric, {})).text)
-    widths = [max(map(len, column)) for column in columns]
-    rows = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in zip(*columns, strict=True)
-    ]
-    lines = [report["title"], parts, "", *rows]
+    lines = [report["title"], parts, "", *_aligned(columns)]
+    classes = _classes(report)
+    if 0 < len(classes) <= MOST_CLASSES:
+        support = ["test labels", *(f"{row['support']:,}" for row in classes)]
+        numbers = [[name, *(row[name].text for row in classes)] for name in PER_CLASS]
+        lines += ["", *_aligned([["class", *(row["class"] for row in classes)], support, *numbers])]
     sentence = (report.get("verdict") or {}).get("sentence")
     if sentence:
         lines += ["", sentence]
@@ -241,3 +251,12 @@ def text(report: Mapping[str, Any]) -> str:
     if notes:
         lines += ["", *notes]
     return "\n".join(lines)
+
+
+def _aligned(columns: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table, each cell as wide as the widest of its column."""
+    widths = [max(map(len, column)) for column in columns]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in zip(*columns, strict=True)
+    ]

@@ -14,6 +14,7 @@ from biograft.data.records import Records
 from biograft.evaluation.intervals import Interval, bootstrap, class_bounds, finite
 from biograft.evaluation.report import Figures
 from biograft.evaluation.verdict import Verdict, paired, verdict
+from biograft.tasks.classification import some
 from biograft.tasks.metrics import METRICS, Predicted, confusion, per_class
 from biograft.tasks.task import LabelKind, Level, Units
 
@@ -22,7 +23,6 @@ __all__ = ["Examination", "examine"]
 DRAWS = 1000
 FEWEST_FAMILIES = 6
 MOST_BOUNDED = 60  # classes whose numbers get intervals
-MOST_NAMED = 8  # classes in a sentence
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,14 +124,14 @@ class Examination:
         single = [name for name, count in zip(names, held, strict=True) if count == 1]
         if absent:
             notes.append(
-                f"Classes without a test label: {_some(absent)}. How well they are told is not known: add records of "
-                "further families of them."
+                f"Classes without a test label: {len(absent)} ({some(absent)}). How well they are told is not known: "
+                "add records of further families of them."
             )
         if single and len(np.unique(self.groups)) > 1:
             one = "family" if self.resampled == "families" else "record"
             notes.append(
-                f"Classes whose test labels are of one {one} alone: {_some(single)}. Their numbers have no interval: "
-                f"those of another {one} may differ."
+                f"Classes whose test labels are of one {one} alone: {len(single)} ({some(single)}). Their numbers have "
+                f"no interval: those of another {one} may differ."
             )
         return notes
 
@@ -172,8 +172,3 @@ def examine(
         families = np.arange(len(records))
     groups = np.repeat(families, units.lengths)[counted]
     return Examination(records, kind, targets[counted], units.values[counted], counted, groups, note, seed)
-
-
-def _some(names: list[str]) -> str:
-    """How many, and the first of them."""
-    return f"{len(names)} ({', '.join(names[:MOST_NAMED])}{' …' if len(names) > MOST_NAMED else ''})"

@@ -74,7 +74,7 @@ def evaluate(
             "families": len(np.unique(found.labels)),
             "family_program": found.program,
             "identity": identity,
-            "notes": [note for note in (part.note, *doubts(measured)) if note],
+            "notes": [note for note in (part.note, *doubts(measured), *part.class_notes) if note],
         },
         "model": {
             "backbone": bundle.model.backbone.name,
@@ -121,6 +121,7 @@ def _counts(table: Records, part: Examination, units: Units, predictions: Predic
         "n_units_test": len(units.values),
         "n_units_counted_test": int(part.counted.sum()),
         "unseen_in_training": part.unseen,
+        "unseen_classes": part.unseen_classes,
         "changes": dict(table.changes),
         "leaks": leaks(predictions.identity),
     }

@@ -12,14 +12,14 @@ from biograft.data.records import Records
 from biograft.data.split import Split
 from biograft.errors import BiograftError
 from biograft.progress import Progress
-from biograft.tasks.classification import UNSEEN
+from biograft.tasks.classification import UNSEEN, some
 from biograft.tasks.detection import find_kind, find_level
 from biograft.tasks.regression import MARKS, numbers
 from biograft.tasks.task import LabelKind, Level, Task, Units
 
 __all__ = ["Prepared", "balance", "check_numbers", "learnable", "part_records", "prepare"]
 
-FEWEST_LABELS = 5
+FEWEST_LABELS = 5  # of a class: one for each inner fold on which heads choose their penalty
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +145,8 @@ def prepare(
     counts = {"unlabelled": total - len(records), "unused": int((split.parts == "").sum())}
     if train_limit is not None:
         split = _limited(split, train_limit, seed, counts)
-    learned = units.take(split.rows("train"))
+    train = split.rows("train")
+    learned = units.take(train)
     try:
         kind = kind_type.learn(learned.values[kind_type.given(learned.values) & learned.counted], task.label)
     except BiograftError as fault:
@@ -153,7 +154,7 @@ def prepare(
             "" if train_limit is None else f" Or raise --train-limit: it left {len(learned.lengths)} training records."
         )
         raise BiograftError(f"{fault}{few}") from None
-    return Prepared(records, units, level, kind, split, counts, _notes(kind, learned))
+    return Prepared(records, units, level, kind, split, counts, _notes(kind, learned, split.families[train]))
 
 
 def _taken(split: Split, rows: np.ndarray) -> Split:
@@ -214,20 +215,30 @@ def _limited(split: Split, limit: int, seed: int, counts: dict[str, int]) -> Spl
     return Split(parts, split.families, split.how, split.program)
 
 
-def _notes(kind: LabelKind, train: Units) -> list[str]:
-    """What a reader should know about the classes: those that are rare, those that may be none."""
+def _notes(kind: LabelKind, train: Units, families: np.ndarray) -> list[str]:
+    """What a reader should know about the classes: those that are rare, of one family, or may be none."""
     classes: tuple[str, ...] = getattr(kind, "classes", ())
     if not classes:
         return []
     codes, known = kind.encode(train.values)
-    sizes = np.bincount(codes[known & train.counted & (codes >= 0)], minlength=len(classes))
+    counted = known & train.counted & (codes >= 0)
+    sizes = np.bincount(codes[counted], minlength=len(classes))
+    held = np.unique(np.stack([codes[counted], families[train.owner[counted]]]), axis=1)
+    spread = np.bincount(held[0], minlength=len(classes))
     few = [name for name, size in zip(classes, sizes.tolist(), strict=True) if size < FEWEST_LABELS]
+    single = [name for name, size, count in zip(classes, sizes.tolist(), spread.tolist(), strict=True)
+              if count == 1 and size >= FEWEST_LABELS]  # fmt: skip
     doubtful = [name for name in classes if name.lower() in MARKS]
     notes = []
     if few:
-        names = ", ".join(few[:8]) + (" …" if len(few) > 8 else "")
         notes.append(
-            f"Classes with fewer than {FEWEST_LABELS} training labels: {len(few)} ({names}). Their numbers mean little."
+            f"Classes with fewer than {FEWEST_LABELS} training labels: {len(few)} ({some(few)}), too few for one in "
+            "each inner fold. Their numbers mean little: add labels, or join them to other classes."
+        )
+    if single and len(np.unique(families)) > 1:
+        notes.append(
+            f"Classes whose training labels are all of one family: {len(single)} ({some(single)}). The model may learn "
+            "the family instead of the class: add records of other families."
         )
     if doubtful:
         notes.append(

@@ -120,7 +120,7 @@ def write_report(
     rival = best_baseline(story)
     found = test.against(story.outputs["test"], story.baselines[rival]["test"], rival)
     measured = {name: part.measure(story.outputs[name]) for name, part in story.parts.items()}
-    notes = [note for note in (*prepared.notes, test.note, *doubts(measured["test"])) if note]
+    notes = [note for note in (*prepared.notes, test.note, *doubts(measured["test"]), *test.class_notes) if note]
     report = described(
         f"{story.bundle.label}: {backbone.name}, {story.strategy}",
         story.bundle.label,
@@ -162,6 +162,7 @@ def _data(story: Story, recipe: Mapping[str, Any], notes: list[str]) -> dict[str
         "changes": dict(prepared.records.changes),
         "leaks": leaks(story.predictions.identity),
         "unseen_in_training": test.unseen,
+        "unseen_classes": test.unseen_classes,
         "notes": notes,
     }
 

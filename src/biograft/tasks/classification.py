@@ -1,5 +1,6 @@
 """One class per unit, out of those that the training part holds."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -11,9 +12,10 @@ from biograft.errors import BiograftError
 from biograft.tasks.metrics import Predicted
 from biograft.tasks.task import ABSENT, LabelKind
 
-__all__ = ["UNSEEN", "Classification"]
+__all__ = ["UNSEEN", "Classification", "some"]
 
 UNSEEN = -1
+MOST_NAMED = 8  # classes in a sentence
 MOST_RANKED = 20  # beyond so many classes the ranking metrics cost minutes and say little
 _SECONDARY_STRUCTURE = {3: ("q3", set("HEC")), 8: ("q8", set("HGIEBTSC"))}
 
@@ -115,3 +117,8 @@ class Classification(LabelKind):
 
 def _whole(text: str) -> bool:
     return text.lstrip("+-").isdigit()
+
+
+def some(classes: Sequence[str]) -> str:
+    """The names of the first few, for a sentence."""
+    return ", ".join(classes[:MOST_NAMED]) + (" …" if len(classes) > MOST_NAMED else "")
