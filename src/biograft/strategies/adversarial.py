@@ -69,7 +69,9 @@ class Adversarial(Strategy):
     Attributes:
         weight: of the reversed gradient at the end.
         learning_rate: of the backbone.
-        head_learning_rate: of the head and of the domain head.
+        head_learning_rate: of the head.
+        domain_learning_rate: of the domain head, ten times that of the backbone as in the paper: a head that is slow
+            to tell the domains teaches nothing.
         hidden: width of the domain head.
         weight_decay: decoupled (AdamW, arXiv:1711.05101).
         dropout: before the linear layer of the head.
@@ -80,6 +82,7 @@ class Adversarial(Strategy):
     weight: float = 1.0
     learning_rate: float = 3e-4
     head_learning_rate: float = 1e-3
+    domain_learning_rate: float = 3e-3
     hidden: int = 64
     weight_decay: float = 0.01
     dropout: float = 0.1
@@ -117,12 +120,12 @@ class Adversarial(Strategy):
         return found
 
     def phases(self, learner: Any) -> list[Phase]:
-        """One phase, two rates, two losses."""
+        """One phase, three rates, two losses."""
         model = self.target(learner)
-        heads = parameters([model.head, learner.domain])
         groups = (
             Group(parameters([model.backbone]), self.learning_rate, self.weight_decay),
-            Group(heads, self.head_learning_rate, self.weight_decay),
+            Group(parameters([model.head]), self.head_learning_rate, self.weight_decay),
+            Group(parameters([learner.domain]), self.domain_learning_rate, self.weight_decay),
         )
         terms = (
             Term(TARGET, lambda both, batch: supervised(both.models[TARGET], batch)),
