@@ -22,7 +22,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], lis
     """A small demo of a few steps: its folder, its lines, the stages it spoke of."""
     out, stages = tmp_path_factory.mktemp("demo"), []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("biograft.flows.fit.Training", functools.partial(Training, min_steps=4, epochs=1.0))
+        patch.setattr("biograft.flows.workshop.Training", functools.partial(Training, min_steps=4, epochs=1.0))
         lines = demo(out, sizes=SMALL, progress=lambda stage, done, total: stages.append(stage))
     return out, lines, stages
 

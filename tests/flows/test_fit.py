@@ -33,7 +33,9 @@ from biograft.training import Training
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Few steps, one thread, no page."""
     monkeypatch.setattr("biograft.flows.report.render", lambda *content: "the page has tests of its own")
-    monkeypatch.setattr(flow, "Training", lambda **choices: Training(**(choices | {"min_steps": 30, "patience": 99})))
+    monkeypatch.setattr(
+        "biograft.flows.workshop.Training", lambda **choices: Training(**(choices | {"min_steps": 30, "patience": 99}))
+    )
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -14,7 +14,6 @@ from biograft.data.alphabet import named
 from biograft.data.generated import World
 from biograft.data.records import Records
 from biograft.evaluation.intervals import Interval
-from biograft.flows import fit as flow
 from biograft.flows.fit import Result, fit
 from biograft.flows.report import doubts, intervals, leaks
 from biograft.model import LinearHead, Model
@@ -101,7 +100,9 @@ def test_the_verdict_is_against_the_best_baseline_and_claims_no_transfer_where_t
 
 
 def test_a_model_that_was_carried_over_speaks_of_transfer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flow, "Training", lambda **choices: Training(**(choices | {"min_steps": 10, "epochs": 1.0})))
+    monkeypatch.setattr(
+        "biograft.flows.workshop.Training", lambda **choices: Training(**(choices | {"min_steps": 10, "epochs": 1.0}))
+    )
     with torch.random.fork_rng([]):
         torch.manual_seed(1)
         net = DilatedCNN(named("protein"), CNNConfiguration(8, 3, (1,), 0.1))

@@ -84,10 +84,10 @@ def _fit(folder: Path, out: Path) -> int:
 
 def _killed_and_whole(folder: Path) -> None:
     torch.set_num_threads(1)
-    fit = import_module("biograft.flows.fit")
+    shop = import_module("biograft.flows.workshop")
     import_module("torch._dynamo")  # optimisers load it, slowly: once here instead of in every child
-    training = fit.Training
-    fit.Training = lambda **choices: training(**(choices | {"min_steps": 120, "save_seconds": 0.0}))
+    training = shop.Training
+    shop.Training = lambda **choices: training(**(choices | {"min_steps": 120, "save_seconds": 0.0}))
     import_module("biograft.flows.report").render = lambda *content: "the page has tests of its own"
     began = time.monotonic()
     ends = [os.waitpid(_fit(folder, folder / "whole"), 0)[1]]

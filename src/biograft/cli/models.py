@@ -21,6 +21,7 @@ from biograft.cli.options import (
     LevelName,
     LogitAdjustment,
     Masks,
+    Minutes,
     Pool,
     Precision,
     Quiet,
@@ -52,7 +53,12 @@ from biograft.errors import BiograftError
 __all__ = ["COMMANDS", "demo", "evaluate", "fit", "predict", "report"]
 
 ModelFolder = Annotated[
-    Path, typer.Argument(help="A run's folder, or the folder of a saved model.", metavar="MODEL", show_default=False)
+    Path,
+    typer.Argument(
+        help="A shipped model's name (biograft list models), a run's folder, or the folder of a saved model.",
+        metavar="MODEL",
+        show_default=False,
+    ),
 ]
 
 
@@ -71,6 +77,7 @@ def fit(
     train_limit: TrainLimit = None,
     refit: Refit = True,
     epochs: Epochs = None,
+    minutes: Minutes = None,
     strategy_option: StrategyOptions = None,
     source: SourceTable = "",
     source_label: SourceLabel = "",
@@ -148,6 +155,7 @@ def predict(
     """Predict with a saved model: one row per record, in the order of the input, with the nearest training record."""
     from biograft.bundle import load
     from biograft.data.readers import read_for, write_table
+    from biograft.data.sketch import Sketch
     from biograft.data.tables import as_text
     from biograft.hardware import Hardware
 
@@ -173,6 +181,10 @@ def predict(
         answers = bundle.predict(records, hardware=hardware, progress=one(told, "predict"))
     if probabilities is not None:
         answers.save_probabilities(probabilities)
+    if not quiet and isinstance(bundle.training, Sketch):
+        typer.echo(
+            f"nearest_identity is an estimate: the model keeps a sketch only. See: biograft report {model}.", err=True
+        )
     if out is None:
         sys.stdout.write(as_text(answers.table(), format, "stdout"))
         return
@@ -225,14 +237,24 @@ def evaluate(
 
 
 def report(
-    run: Annotated[Path, typer.Argument(help="Folder of a run.", metavar="RUN", show_default=False)],
+    run: Annotated[
+        Path,
+        typer.Argument(help="Folder of a run, or the name of a shipped model or encoder.", metavar="RUN",
+                       show_default=False),
+    ],
     as_json: AsJSON = False,
     quiet: Quiet = False,
-) -> None:
-    """Show the report of a run again."""
+) -> None:  # fmt: skip
+    """Show the report of a run again, or the card of what comes with biograft."""
     from biograft import run as runs
     from biograft.evaluation.report import text
+    from biograft.shipped import shelf
 
+    if (found := shelf.find(str(run), [*shelf.models(), *shelf.backbones()])) is not None:
+        say(found.text(), quiet)
+        if as_json:
+            numbers(found.card)
+        return
     content = runs.RunFolder(run).report()
     if content is None and (run / "recipe.toml").exists():
         raise BiograftError(f"The run '{run}' is not finished: it has no report yet. Continue it with biograft fit.")
@@ -273,9 +295,9 @@ COMMANDS: dict[Callable[..., None], str] = {
     fit: "Examples: biograft fit tm.csv --label tm_celsius  ·  biograft fit ss.tsv.gz --label ss3 --backbone cnn --out "
     "runs/ss3  ·  biograft fit runs/ss3/recipe.toml --seed 1 --out runs/ss3-seed1",
     predict: "Examples: biograft predict runs/tm new.fasta > predictions.tsv  ·  biograft predict runs/tm new.csv "
-    "--out predictions.parquet",
+    "--out predictions.parquet  ·  biograft predict secondary-structure new.fasta",
     evaluate: "Example: biograft evaluate runs/ss3 cb513.tsv --mask resolved --mask eval_mask --out runs/ss3-cb513",
-    report: "Example: biograft report runs/tm --json --quiet > tm.json",
+    report: "Examples: biograft report runs/tm --json --quiet > tm.json  ·  biograft report protein-small",
     demo: "Example: biograft demo --seed 1",
 }
 """Each command, and examples of its use."""

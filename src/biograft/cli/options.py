@@ -141,6 +141,13 @@ Epochs = Annotated[
     float | None,
     typer.Option(help="Passes over the training part at most; left out: set by its size.", rich_help_panel=LEARN),
 ]
+Minutes = Annotated[
+    float | None,
+    typer.Option(
+        help="Time for the run: strategy auto then tries what costs more than frozen, and takes it where it pays.",
+        metavar="MINUTES", rich_help_panel=LEARN,
+    ),
+]  # fmt: skip
 StrategyOptions = Annotated[
     list[str] | None,
     typer.Option(

@@ -1,44 +1,35 @@
 """The main flow: a table becomes a tested, saved, predicting model, in one folder that survives a crash."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from biograft.backbones.backbone import Backbone
-from biograft.bundle import Bundle, load, load_backbone
+from biograft.bundle import Bundle, load
 from biograft.data.readers import read, write_table
 from biograft.data.records import Records
 from biograft.data.split import Split
 from biograft.errors import BiograftError
 from biograft.evaluation.conformal import residual_quantile
 from biograft.files import digest, file_digest, write_json, write_text
-from biograft.flows.answers import SOURCE_ANSWERS, keep
 from biograft.flows.assess import Examination, examine
+from biograft.flows.auto import Choice, choose
 from biograft.flows.baselines import Baselines, Shared
-from biograft.flows.inputs import Inputs, fixed_features
-from biograft.flows.learning import Lesson
+from biograft.flows.classes import adjusted
 from biograft.flows.prepare import Prepared, prepare
 from biograft.flows.recipe import Recipe
 from biograft.flows.report import Story, write_report
-from biograft.flows.sources import SOURCE, Source
+from biograft.flows.unlabelled import digest_of
+from biograft.flows.workshop import Attempt, Workshop
 from biograft.hardware import Hardware
-from biograft.model import Model
 from biograft.progress import Clock, Stages
-from biograft.run import RunFolder
-from biograft.strategies.choices import strategy_of
-from biograft.strategies.strategy import Strategy
-from biograft.tasks.levels import Sequence as SequenceLevel
-from biograft.tasks.task import Level, Task
-from biograft.trainer import Outcome
-from biograft.training import Training
+from biograft.run import RunFolder, toml
+from biograft.tasks.task import Task
 
 __all__ = ["Recipe", "Result", "fit", "fit_recipe"]
-
-MOST_POSITIONS = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +67,7 @@ def fit(
     train_limit: int | None = None,
     refit: bool = True,
     epochs: float | None = None,
+    minutes: float | None = None,
     seed: int = 0,
     progress: Stages | None = None,
 ) -> Result:
@@ -88,11 +80,13 @@ def fit(
             a finished one is read.
         split: ``homology``, ``random``, ``column:NAME``, ``auto``, or parts made by :func:`biograft.split`.
         backbone: name in the catalog, a trained model's folder or a checkpoint's folder.
-        strategy: name in the catalog.
+        strategy: name in the catalog, or ``auto``.
         identity: from which on sequences are of one family, 0 to 1.
         train_limit: use so many training records only.
         refit: let solved heads learn from the validation part too before they answer the test part.
         epochs: passes over the training part, where the strategy needs the loop.
+        minutes: that the run may take; the strategy ``auto`` then tries what costs more than a probe, and takes it if
+            the validation part supports it.
         progress: hears ``(stage, done, total)``.
 
     Raises:
@@ -103,7 +97,7 @@ def fit(
     recipe = Recipe(
         table="" if isinstance(table, Records) else str(table), label=task.label, level=task.level, task=task.kind,
         mask=task.masks, split=how, identity=identity, backbone=backbone, strategy=strategy,
-        train_limit=train_limit, refit=refit, epochs=epochs, seed=seed,
+        train_limit=train_limit, refit=refit, epochs=epochs, minutes=minutes, seed=seed,
     )  # fmt: skip
     records = table if isinstance(table, Records) else None
     return fit_recipe(
@@ -142,8 +136,9 @@ def fit_recipe(
             f"The source '{recipe.source}' has changed since the recipe was made. Remove source_digest to use it."
         )
     recipe = replace(
-        recipe, table_digest=found, source_digest=origin, device=hardware.device, precision=hardware.precision
-    )
+        recipe, table_digest=found, source_digest=origin, unlabelled_digest=digest_of(recipe, records.alphabet),
+        device=hardware.device, precision=hardware.precision,
+    )  # fmt: skip
     records.column(recipe.label)
     folder = RunFolder.open(out or _default_folder(recipe), recipe.as_dict())
     report = folder.report()
@@ -174,31 +169,48 @@ class _Fit:
     hardware: Hardware
     clock: Clock
     shared: Shared | None = None
+    prepared: Prepared = field(init=False)
 
     def run(self) -> Result:
         recipe, clock = self.recipe, self.clock
         task = Task(recipe.label, recipe.level, recipe.task, recipe.mask)
         with clock.stage("families") as told:
-            prepared = prepare(
+            found = prepare(
                 self.records, task, how=self.split or recipe.split, identity=recipe.identity,
                 train_limit=recipe.train_limit, seed=recipe.seed, progress=told,
             )  # fmt: skip
+        prepared = self.prepared = adjusted(found, recipe.logit_adjustment)
+        shop = Workshop(recipe, prepared, self.hardware, clock, self.shared.seed if self.shared else recipe.seed)
         self._save_split(prepared)
         with torch.random.fork_rng():
-            torch.manual_seed(recipe.seed)
-            model, strategy = self._build(prepared)
-            inputs = Inputs.of(model, strategy, prepared, self.hardware, clock)
-            outcome, notes = self._learn(model, strategy, inputs, prepared)
-        outputs = {"valid": self._answer(model, inputs, prepared, "valid")}
+            if recipe.minutes is None:
+                made, choice = shop.attempt(recipe.strategy, self.folder), None
+            else:
+                made, choice = self._chosen(shop, recipe.minutes)
+        notes, outputs = made.notes, {"valid": made.valid}
         half_width = _half_width(prepared, outputs["valid"])
         learned: tuple[str, ...] = ("train",)
         again = recipe.refit and recipe.train_limit is None and len(outputs["valid"]) > 0
-        if again and outcome is None and strategy.exact(model.level):
+        if again and made.outcome is None and made.strategy.exact(made.model.level):
             learned = ("train", "valid")
-            notes = self._solve_again(model, strategy, inputs, prepared)
-        outputs["test"] = self._answer(model, inputs, prepared, "test")
-        bundle = self._save(model, prepared.part(*learned)[0], half_width, outcome)
-        return self._report(bundle, strategy, prepared, outputs, outcome, notes, learned)
+            notes = shop.solved_again(made)
+        outputs["test"] = shop.answers(made, "test")
+        bundle = self._save(made, prepared.part(*learned)[0], half_width)
+        notes = [*(choice.notes if choice else []), *notes]
+        return self._report(bundle, made, outputs, notes, learned, choice)
+
+    def _chosen(self, shop: Workshop, minutes: float) -> tuple[Attempt, Choice]:
+        """What ``auto`` takes within so many minutes; recipe and log tell of it."""
+        part = self._examined("valid") if len(self.prepared.split.rows("valid")) else None
+        made, choice = choose(
+            shop, part, self.folder, minutes=minutes, spent=sum(self.clock.seconds.values()),
+            source=bool(self.recipe.source),
+        )  # fmt: skip
+        write_text(self.folder.recipe_path, f"{toml(self.recipe.as_dict())}# {choice.sentence}\n")
+        own = RunFolder(self.folder.state_path.parent / choice.chosen)
+        lines = [json.dumps(entry, ensure_ascii=False) for entry in [*own.history(), {"auto": choice.as_dict()}]]
+        write_text(self.folder.log_path, "\n".join([*lines, ""]))
+        return made, choice
 
     def _save_split(self, prepared: Prepared) -> None:
         columns = {
@@ -208,90 +220,30 @@ class _Fit:
         }
         write_table(self.folder.path / "split.tsv", columns)
 
-    def _build(self, prepared: Prepared) -> tuple[Model, Strategy]:
-        recipe, level = self.recipe, prepared.level
-        name = recipe.backbone
-        if name == "auto":
-            name = "cnn" if level.resolution == 1 else "kmer"
-        backbone = load_backbone(name, prepared.records.alphabet.name)
-        strategy_name = recipe.strategy
-        if strategy_name == "auto":
-            rests = backbone.pretrained or not any(True for _ in backbone.parameters())
-            strategy_name = "joint" if recipe.source else "frozen" if rests else "scratch"
-        strategy = strategy_of(strategy_name, recipe.options)
-        if bool(recipe.source) != (SOURCE in strategy.streams):
-            raise BiograftError(
-                f"Strategy '{strategy.name}' learns from {' and '.join(strategy.streams)}: got "
-                f"{f'--source {recipe.source}' if recipe.source else 'no --source'}. "
-                f"{'Choose --strategy joint, or leave the source out.' if recipe.source else 'Name one with --source.'}"
-            )
-        level = _pooled(recipe.pool, level, backbone, prepared.records)
-        head = strategy.head(backbone, level, prepared.kind)
-        return Model(backbone, head, level, prepared.kind), strategy
-
-    def _learn(
-        self, model: Model, strategy: Strategy, inputs: Inputs, prepared: Prepared
-    ) -> tuple[Outcome | None, list[str]]:
-        """Carry the strategy out."""
-        recipe = self.recipe
-        training = Training() if recipe.epochs is None else Training(epochs=recipe.epochs, min_steps=1)
-        with self.clock.stage("train") as told:
-            train, valid = (inputs.examples(prepared, name) for name in ("train", "valid"))
-            companions = {SOURCE: lambda target: Source.of(recipe, target, self._parts_seed)}
-            lesson = Lesson(train, valid, self.hardware, recipe.seed, training, companions)
-            with inputs.read_by(model):
-                learned = lesson.carry_out(model, strategy, self.folder, told)
-            notes = list(learned.notes)
-            if SOURCE in learned.companions:
-                source: Source = learned.companions[SOURCE]
-                answers = source.answers(self.hardware)
-                if answers:
-                    keep(self.folder.path / SOURCE_ANSWERS, answers)
-                notes += source.told(answers, prepared.part("test")[0], recipe.identity)
-        return learned.outcome, notes
-
-    @property
-    def _parts_seed(self) -> int:
-        """Of the parts of a source: the same for all runs of a comparison."""
-        return self.shared.seed if self.shared else self.recipe.seed
-
-    def _solve_again(self, model: Model, strategy: Strategy, inputs: Inputs, prepared: Prepared) -> list[str]:
-        """Learn from the validation part too, once it has told what it is for: a solved head has no state to choose."""
-        with self.clock.stage("train"), inputs.read_by(model):
-            both = inputs.examples(prepared, "train", "valid")
-            notes = strategy.start(model, fixed_features(model, both, self.recipe.seed, self.hardware))
-            strategy.finish(model)
-        told = "Solved on the training part for the numbers of the validation part, then on both together"
-        return [f"{told} ({len(both):,} records): {note}" for note in notes]
-
-    def _answer(self, model: Model, inputs: Inputs, prepared: Prepared, name: str) -> np.ndarray:
-        """Outputs for a part."""
-        with self.clock.stage("predict") as told, inputs.read_by(model):
-            return model.outputs(inputs.of_part(prepared, name), self.hardware, progress=told)
-
-    def _save(self, model: Model, train: Records, half_width: float | None, outcome: Outcome | None) -> Bundle:
+    def _save(self, made: Attempt, train: Records, half_width: float | None) -> Bundle:
         """The model's folder."""
         recipe = self.recipe.as_dict()
         del recipe["table_digest"]  # covers the test labels too, of which the model must know nothing
-        card = {"recipe": recipe, "steps": outcome.steps if outcome else 0}
-        bundle = Bundle(model.to("cpu"), self.recipe.label, train, half_width, card)
+        steps = made.outcome.steps if made.outcome else 0
+        card = {"recipe": recipe, "strategy": made.strategy.name, "steps": steps}
+        bundle = Bundle(made.model.to("cpu"), self.recipe.label, train, half_width, card)
         bundle.save(self.folder.model_path)
         return bundle
 
+    def _examined(self, name: str) -> Examination:
+        """A part, ready to hold answers against."""
+        prepared, recipe = self.prepared, self.recipe
+        records, units, families = prepared.part(name)
+        return examine(records, units, prepared.kind, prepared.level, recipe.identity, recipe.seed, families)
+
     def _report(
-        self, bundle: Bundle, strategy: Strategy, prepared: Prepared, outputs: dict[str, np.ndarray],
-        outcome: Outcome | None, notes: list[str], learned: tuple[str, ...],
+        self, bundle: Bundle, made: Attempt, outputs: dict[str, np.ndarray], notes: list[str],
+        learned: tuple[str, ...], choice: Choice | None,
     ) -> Result:  # fmt: skip
         """Hold the answers against the truth: from here on, and only here, test labels are read."""
-        recipe = self.recipe
+        recipe, prepared = self.recipe, self.prepared
         with self.clock.stage("evaluate"):
-            parts: dict[str, Examination] = {}
-            for name in ("valid", "test"):
-                records, units, families = prepared.part(name)
-                if len(records):
-                    parts[name] = examine(
-                        records, units, prepared.kind, prepared.level, recipe.identity, recipe.seed, families
-                    )
+            parts = {name: self._examined(name) for name in ("valid", "test") if len(prepared.split.rows(name))}
             queries = {name: part.records for name, part in parts.items()}
             simple = Baselines.of(prepared, queries, learned, self.shared)
             predictions = bundle.answer(parts["test"].records, outputs["test"], simple.near["test"])
@@ -299,8 +251,9 @@ class _Fit:
             write_table(self.folder.path / "predictions.tsv", predictions.table(truth))
         with self.clock.stage("baselines"):
             answers = simple.answers(recipe.seed)
-        story = Story(bundle, strategy.name, prepared, parts, outputs, answers, predictions, outcome, notes)
+        story = Story(bundle, made.strategy.name, prepared, parts, outputs, answers, predictions, made.outcome, notes)
         report, page = write_report(story, recipe.as_dict(), self.hardware, self.folder.history(), self.clock.seconds)
+        report |= {"auto": choice.as_dict()} if choice else {}
         write_text(self.folder.path / "report.html", page)
         write_json(self.folder.report_path, report)
         return Result(self.folder.path, report)
@@ -315,21 +268,3 @@ def _half_width(prepared: Prepared, outputs: np.ndarray) -> float | None:
     counted = known & units.counted
     values = prepared.kind.decode(outputs[counted]).values
     return None if values is None else residual_quantile(prepared.kind.truth(targets[counted]), values)
-
-
-def _pooled(pool: str, level: Level, backbone: Backbone, records: Records) -> Level:
-    """Letters of records of one length are read position by position; everything else is pooled."""
-    if not isinstance(level, SequenceLevel):
-        return level
-    lengths = set(records.lengths.tolist())
-    one_length = len(lengths) == 1 and backbone.resolution == 1
-    if pool == "positions" and not one_length:
-        raise BiograftError(
-            f"--pool positions needs records of one length and a vector per letter: got {len(lengths)} lengths and "
-            f"backbone '{backbone.name}'. Use --pool mean."
-        )
-    if pool == "positions" or (
-        pool == "auto" and one_length and backbone.positional and max(lengths) <= MOST_POSITIONS
-    ):
-        return SequenceLevel("positions", lengths.pop())
-    return level

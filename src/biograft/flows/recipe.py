@@ -3,11 +3,11 @@
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from biograft import catalog
+from biograft.bundle import check_backbone
 from biograft.data.alphabet import named
 from biograft.errors import BiograftError
 
@@ -31,6 +31,7 @@ class Recipe:
         refit: heads that are solved learn from the validation part too before they answer the test part; never with
             ``train_limit``. What is learned step by step needs that part to know when to stop.
         epochs: None takes the default of the loop.
+        minutes: for the strategy ``auto`` to try what costs more than a probe; None: no trials.
         strategy_option: NAME=VALUE for fields of the strategy.
         source: table that is learned together with this one; '' for none. ``source_label`` and ``source_mask`` as here.
         lambda_: weight of the target against the source's 1: a number above 0, ``inf``, ``rising`` or ``learned``.
@@ -59,6 +60,7 @@ class Recipe:
     train_limit: int | None = None
     refit: bool = True
     epochs: float | None = None
+    minutes: float | None = None
     strategy_option: tuple[str, ...] = ()
     source: str = ""
     source_label: str = ""
@@ -79,6 +81,7 @@ class Recipe:
             _check_type(name, getattr(self, name), kind)
         self._check_names()
         self._check_numbers()
+        self._check_minutes()
         self._check_source()
 
     def _check_names(self) -> None:
@@ -91,8 +94,8 @@ class Recipe:
         for kind, name in (("levels", self.level), ("label_kinds", self.task), ("strategies", self.strategy)):
             if name != "auto":
                 catalog.resolve(kind, name)
-        if self.backbone != "auto" and not Path(self.backbone).is_dir():
-            catalog.resolve("backbones", self.backbone)
+        if self.backbone != "auto":
+            check_backbone(self.backbone)
         if self.alphabet != "auto":
             named(self.alphabet)
         if self.pool not in POOLS:
@@ -126,6 +129,20 @@ class Recipe:
             )
         if not 0 <= self.seed <= LARGEST_SEED:
             raise BiograftError(f"--seed is a whole number: got {self.seed}, expected 0 or more. Choose another.")
+
+    def _check_minutes(self) -> None:
+        if self.minutes is None:
+            return
+        if not (self.minutes > 0 and math.isfinite(self.minutes)):
+            raise BiograftError(
+                f"--minutes is the time that a run may take: got {self.minutes:g}, expected above 0. Give 10, say."
+            )
+        given = f"--strategy {self.strategy}" if self.strategy != "auto" else "--strategy-option"
+        if self.strategy != "auto" or self.strategy_option:
+            raise BiograftError(
+                f"--minutes is for --strategy auto, which chooses among strategies with their usual choices: got "
+                f"{given} too. Leave one of them out."
+            )
 
     def _check_source(self) -> None:
         if bool(self.source) != bool(self.source_label):

@@ -1,0 +1,189 @@
+"""Where a strategy meets a table: the model is built, learns, and answers for the records of a part."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from biograft.backbones.backbone import Backbone
+from biograft.bundle import load_backbone
+from biograft.data.records import Records
+from biograft.errors import BiograftError
+from biograft.flows.answers import SOURCE_ANSWERS, keep
+from biograft.flows.classes import balanced_stream, check_sampling, shift_solved
+from biograft.flows.inputs import Inputs, fixed_features
+from biograft.flows.learning import Companion, Lesson
+from biograft.flows.pace import Pace, measure
+from biograft.flows.prepare import Prepared
+from biograft.flows.recipe import Recipe
+from biograft.flows.sources import SOURCE, Source
+from biograft.flows.unlabelled import UNLABELLED, Unlabelled, check_unlabelled
+from biograft.hardware import Hardware
+from biograft.model import Model
+from biograft.progress import Clock
+from biograft.run import RunFolder
+from biograft.strategies.choices import strategy_of
+from biograft.strategies.strategy import Strategy
+from biograft.tasks.levels import Sequence as SequenceLevel
+from biograft.tasks.task import Level
+from biograft.trainer import Outcome
+from biograft.training import Training
+
+__all__ = ["Attempt", "Workshop"]
+
+MOST_POSITIONS = 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Attempt:
+    """A strategy that was carried out.
+
+    Attributes:
+        inputs: what the model reads.
+        outcome: of the loop; None where it wasn't needed.
+        notes: sentences for the report.
+        valid: ``(units, width)`` outputs for the validation part.
+    """
+
+    model: Model
+    strategy: Strategy
+    inputs: Inputs
+    outcome: Outcome | None
+    notes: list[str]
+    valid: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Workshop:
+    """Carries strategies out on one table; draws from torch's generators, which the caller keeps apart.
+
+    Attributes:
+        recipe: all choices but the strategy, which is named each time.
+        prepared: the table and its parts; test labels are not looked at.
+        seed: of the parts of a source: the same for all runs of a comparison.
+    """
+
+    recipe: Recipe
+    prepared: Prepared
+    hardware: Hardware
+    clock: Clock
+    seed: int
+
+    def attempt(self, strategy: str, folder: RunFolder, steps: int | None = None) -> Attempt:
+        """Build a model, carry a strategy out on it, and answer for the validation part.
+
+        Args:
+            strategy: name; ``auto``: what suits the backbone, without trials.
+            folder: of the loop's state and log.
+            steps: None takes the usual number.
+        """
+        model, plan, inputs = self._built(strategy)
+        with self.clock.stage("train") as told, inputs.read_by(model):
+            learned = self._lesson(inputs, steps).carry_out(model, plan, folder, told)
+        notes = [*learned.notes, *self._told(learned.companions, folder)]
+        return Attempt(model, plan, inputs, learned.outcome, notes, self._outputs(model, inputs, "valid"))
+
+    def solved_again(self, made: Attempt) -> list[str]:
+        """Learn from the validation part too, once it has told what it is for: a solved head has no state to choose."""
+        model = made.model
+        with self.clock.stage("train"), made.inputs.read_by(model):
+            both = made.inputs.examples(self.prepared, "train", "valid")
+            notes = made.strategy.start(model, fixed_features(model, both, self.recipe.seed, self.hardware))
+            shift_solved(model)
+            made.strategy.finish(model)
+        told = "Solved on the training part for the numbers of the validation part, then on both together"
+        return [f"{told} ({len(both):,} records): {note}" for note in notes]
+
+    def answers(self, made: Attempt, part: str) -> np.ndarray:
+        """``(units, width)`` outputs for a part."""
+        return self._outputs(made.model, made.inputs, part)
+
+    def pace(self, strategy: str) -> Pace:
+        """Time a strategy on a model that is thrown away."""
+        model, plan, inputs = self._built(strategy)
+        lengths = self.prepared.records.lengths
+        answered = float(lengths.sum() / lengths[self.prepared.split.rows("valid")].sum())
+        points = getattr(plan, "points", 0)  # between two states, all of which are judged at the end
+        with self.clock.stage("train"), inputs.read_by(model):
+            return measure(self._lesson(inputs), model, plan, answered + points)
+
+    def _built(self, name: str) -> tuple[Model, Strategy, Inputs]:
+        recipe, prepared = self.recipe, self.prepared
+        torch.manual_seed(recipe.seed)
+        backbone = self._backbone()
+        strategy = self._strategy(name, backbone)
+        check_unlabelled(recipe, strategy)
+        check_sampling(recipe.sampling, strategy, prepared.level, prepared.kind)
+        level = _pooled(recipe.pool, prepared.level, backbone, prepared.records)
+        model = Model(backbone, strategy.head(backbone, level, prepared.kind), level, prepared.kind)
+        return model, strategy, Inputs.of(model, strategy, prepared, self.hardware, self.clock)
+
+    def _backbone(self) -> Backbone:
+        name = self.recipe.backbone
+        if name == "auto":
+            name = "cnn" if self.prepared.level.resolution == 1 else "kmer"
+        return load_backbone(name, self.prepared.records.alphabet.name)
+
+    def _strategy(self, name: str, backbone: Backbone) -> Strategy:
+        recipe = self.recipe
+        if name == "auto":
+            rests = backbone.pretrained or not any(True for _ in backbone.parameters())
+            name = "joint" if recipe.source else "frozen" if rests else "scratch"
+        if recipe.minutes is not None:  # one of several, of which those with a source get its weight
+            plain = strategy_of(name)
+            return strategy_of(name, recipe.options) if SOURCE in plain.streams else plain
+        strategy = strategy_of(name, recipe.options)
+        if bool(recipe.source) != (SOURCE in strategy.streams):
+            raise BiograftError(
+                f"Strategy '{strategy.name}' learns from {' and '.join(strategy.streams)}: got "
+                f"{f'--source {recipe.source}' if recipe.source else 'no --source'}. "
+                f"{'Choose --strategy joint, or leave the source out.' if recipe.source else 'Name one with --source.'}"
+            )
+        return strategy
+
+    def _lesson(self, inputs: Inputs, steps: int | None = None) -> Lesson:
+        recipe, prepared = self.recipe, self.prepared
+        training = Training() if recipe.epochs is None else Training(epochs=recipe.epochs, min_steps=1)
+        train, valid = (inputs.examples(prepared, name) for name in ("train", "valid"))
+        companions: dict[str, Callable[[Model], Companion]] = {
+            SOURCE: lambda target: Source.of(recipe, target, self.seed),
+            UNLABELLED: lambda target: Unlabelled.of(recipe, target, train),
+        }
+        stream = balanced_stream if recipe.sampling == "balanced" else None
+        return Lesson(train, valid, self.hardware, recipe.seed, replace(training, steps=steps), companions, stream)
+
+    def _told(self, companions: dict[str, Companion], folder: RunFolder) -> list[str]:
+        """What is to be said of what was learned beside the target; sequences of the test part are looked at."""
+        test, identity, notes = self.prepared.part("test")[0], self.recipe.identity, []
+        for companion in companions.values():
+            if isinstance(companion, Source):
+                answers = companion.answers(self.hardware)
+                if answers:
+                    keep(folder.path / SOURCE_ANSWERS, answers)
+                notes += companion.told(answers, test, identity)
+            elif isinstance(companion, Unlabelled):
+                notes += companion.told(test, identity)
+        return notes
+
+    def _outputs(self, model: Model, inputs: Inputs, part: str) -> np.ndarray:
+        with self.clock.stage("predict") as told, inputs.read_by(model):
+            return model.outputs(inputs.of_part(self.prepared, part), self.hardware, progress=told)
+
+
+def _pooled(pool: str, level: Level, backbone: Backbone, records: Records) -> Level:
+    """Letters of records of one length are read position by position; everything else is pooled."""
+    if not isinstance(level, SequenceLevel):
+        return level
+    lengths = set(records.lengths.tolist())
+    one_length = len(lengths) == 1 and backbone.resolution == 1
+    if pool == "positions" and not one_length:
+        raise BiograftError(
+            f"--pool positions needs records of one length and a vector per letter: got {len(lengths)} lengths and "
+            f"backbone '{backbone.name}'. Use --pool mean."
+        )
+    if pool == "positions" or (
+        pool == "auto" and one_length and backbone.positional and max(lengths) <= MOST_POSITIONS
+    ):
+        return SequenceLevel("positions", lengths.pop())
+    return level
