@@ -39,7 +39,7 @@ def test_the_way_back_is_the_rate_times_the_decay_and_only_where_there_is_a_grad
     assert torch.equal(resting, before[1])
 
 
-@pytest.mark.parametrize("optimiser", ["adamw", "muon"])
+@pytest.mark.parametrize("optimiser", ["adamw", "muon", "sgd"])
 def test_what_moved_before_goes_on_as_if_nothing_had_changed(optimiser: str) -> None:
     (one, _), (two, late), (three, other) = matrices(2), matrices(2), matrices(2)
     steps(Optimisers([Group((one,), 1e-2, optimiser=optimiser)]), 0, 8)

@@ -421,6 +421,11 @@ def test_rates_rise_and_fall(schedule: str, end: float) -> None:
     assert (training.rate(0.79) == 1.0) == (schedule == "wsd")
 
 
+def test_a_constant_rate_does_not_fall() -> None:
+    training = Training(schedule="constant", warm_up=0.0)
+    assert {training.rate(share) for share in (0.0, 0.5, 1.0)} == {1.0}
+
+
 @pytest.mark.parametrize("fields", [{"schedule": "linear"}, {"steps": 0}])
 def test_a_plan_that_cannot_be_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="got"):

@@ -14,6 +14,8 @@ from biograft.strategies.strategy import Group
 
 __all__ = ["OPTIMISERS", "Optimisers"]
 
+MOMENTUM = 0.9  # of sgd
+
 
 def _muon(groups: list[dict[str, Any]]) -> Optimizer:
     """Muon (arXiv:2502.16982), its steps as large as AdamW's, so that one rate suits both."""
@@ -24,9 +26,14 @@ def _muon(groups: list[dict[str, Any]]) -> Optimizer:
     return torch.optim.Muon(groups, adjust_lr_fn="match_rms_adamw")
 
 
+def _sgd(groups: list[dict[str, Any]]) -> Optimizer:
+    return torch.optim.SGD(groups, momentum=MOMENTUM)
+
+
 OPTIMISERS: dict[str, Callable[[list[dict[str, Any]]], Optimizer]] = {
     "adamw": torch.optim.AdamW,  # arXiv:1711.05101
     "muon": _muon,
+    "sgd": _sgd,
 }
 
 

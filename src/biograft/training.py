@@ -9,7 +9,7 @@ from biograft.data.examples import Stream
 
 __all__ = ["Training"]
 
-SCHEDULES = ("cosine", "wsd")
+SCHEDULES = ("cosine", "wsd", "constant")
 USUAL_EPOCHS = 15
 MOST_STEPS = 3300
 
@@ -25,7 +25,7 @@ class Training:
         steps: exactly so many, whatever ``epochs`` and ``min_steps`` ask for; needed where no stream is the target.
         batch_letters: letters per batch; None: a twentieth of the training part, between 1,024 and 4,096.
         schedule: of the rate in each phase: ``cosine`` falls to a twentieth; ``wsd`` stays, then falls linearly over
-            the last fifth (arXiv:2404.06395).
+            the last fifth (arXiv:2404.06395); ``constant`` stays.
         warm_up: share of a phase in which the rate rises first.
         clip: largest norm of the gradient.
         every: steps between validations; None: a pass over the target, or a twentieth of the steps.
@@ -72,6 +72,8 @@ class Training:
         """Factor on the learning rate when ``share`` of a phase is done."""
         if share < self.warm_up:
             return (share + 1e-3) / (self.warm_up + 1e-3)
+        if self.schedule == "constant":
+            return 1.0
         if self.schedule == "wsd":
             return min(1.0, (1.0 - share) / 0.2)
         fallen = (share - self.warm_up) / (1.0 - self.warm_up)

@@ -40,7 +40,7 @@ class Group:
 
     Attributes:
         weight_decay: decoupled.
-        optimiser: ``adamw``, or ``muon`` for matrices.
+        optimiser: ``adamw``, ``sgd`` with momentum, or ``muon`` for matrices.
         anchor: what the decay pulls to, a tensor per parameter; None for zero.
     """
 
