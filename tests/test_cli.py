@@ -125,7 +125,7 @@ def test_list():
     assert shown.startswith("backbones\n  onehot ")
     assert "transformer encoder" in shown
     assert [line for line in run("list").stdout.splitlines() if not line.startswith(" ")] == [
-        "backbones", "strategies", "levels", "label kinds", "metrics",
+        "backbones", "strategies", "levels", "label kinds", "metrics", "models",
     ]  # fmt: skip
     found = json.loads(run("list label-kinds --json").stdout.splitlines()[-1])
     assert found["label_kinds"]["regression"] == "one number"

@@ -1,9 +1,11 @@
 """The saved model: one self-contained folder of JSON, safetensors and a table; loading it runs no code of its own.
 
 ``model.json`` says what it is, ``weights.safetensors`` holds backbone and head, ``training.tsv.gz`` the training
-records, so that every prediction can name the nearest one.
+records, so that every prediction can name the nearest one. A model that comes with the package is smaller: its
+backbone is named, with its fingerprint, and ``neighbours.npz`` holds a sketch of the training records.
 """
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,16 +22,20 @@ from biograft.data.alphabet import named
 from biograft.data.nearest import Nearest, nearest
 from biograft.data.readers import read, write_table
 from biograft.data.records import Records
+from biograft.data.sketch import Sketch
 from biograft.errors import BiograftError
 from biograft.evaluation.predictions import Predictions
 from biograft.files import atomic_folder, read_json, write_json
 from biograft.hardware import Hardware
-from biograft.model import HEADS, Model
+from biograft.heads import HEADS
+from biograft.model import Model
 from biograft.progress import Progress
+from biograft.shipped import shelf
 
-__all__ = ["Bundle", "load", "load_backbone"]
+__all__ = ["Bundle", "check_backbone", "load", "load_backbone"]
 
 FORMAT = 1
+WEIGHTS = "weights.safetensors"
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,16 +45,18 @@ class Bundle:
     Attributes:
         model: backbone, head, level and label kind.
         label: name of the column it predicts.
-        training: ids and sequences of the training part.
+        training: ids and sequences of the training part, or a sketch of them.
         half_width: of the 95 % interval around a predicted value, in the user's units; None where it isn't known.
         card: how it was made and what was measured.
+        encoder: name of the shipped backbone that the model stands on, which is then not saved again; '' for none.
     """
 
     model: Model
     label: str
-    training: Records
+    training: Records | Sketch
     half_width: float | None = None
     card: dict[str, Any] = field(default_factory=dict)
+    encoder: str = ""
 
     def predict(
         self,
@@ -75,7 +83,7 @@ class Bundle:
     def answer(self, records: Records, outputs: np.ndarray, near: Nearest | None = None) -> Predictions:
         """Predictions from outputs ``(units, width)`` that are there already; ``near`` None finds the nearest."""
         if near is None:
-            near = nearest(records.sequences, self.training.sequences, records.alphabet)
+            near = self._nearest(records)
         names = [self.training.ids[place] if place >= 0 else "" for place in near.index.tolist()]
         return Predictions(
             ids=records.ids,
@@ -88,6 +96,11 @@ class Bundle:
             per_residue=self.model.level.name == "residue",
         )
 
+    def _nearest(self, records: Records) -> Nearest:
+        if isinstance(self.training, Sketch):
+            return self.training.nearest(records.sequences, records.alphabet)
+        return nearest(records.sequences, self.training.sequences, records.alphabet)
+
     def check(self, records: Records) -> None:
         """Raise BiograftError if the model can't read these records."""
         wanted = self.model.backbone.alphabet.name
@@ -99,33 +112,46 @@ class Bundle:
 
     def save(self, folder: Path | str) -> None:
         """Write the folder; an older one is replaced only once the new one is whole."""
-        model = self.model
+        model, backbone = self.model, self.model.backbone
+        whole = {"name": backbone.name, "configuration": backbone.configuration()}
         about = {
             "format": FORMAT,
             "label": self.label,
             "level": {"name": model.level.name, **model.level.configuration()},
             "label_kind": {"name": model.kind.name, **model.kind.configuration()},
-            "backbone": {"name": model.backbone.name, "configuration": model.backbone.configuration()},
+            "backbone": {"shipped": self.encoder, "fingerprint": backbone.fingerprint()} if self.encoder else whole,
             "head": {"name": getattr(model.head, "name", ""), "configuration": model.head.configuration()},  # type: ignore[operator]
             "half_width": self.half_width,
             "card": self.card,
         }
         with atomic_folder(folder) as part:
-            tensors = {name: value.detach().cpu().contiguous().clone() for name, value in model.state_dict().items()}
-            save_file(tensors, part / "weights.safetensors")
-            columns = {"id": self.training.ids, "sequence": self.training.sequences}
-            write_table(part / "training.tsv.gz", columns)
+            kept = model.head.state_dict(prefix="head.") if self.encoder else model.state_dict()
+            save_file({n: value.detach().cpu().contiguous().clone() for n, value in kept.items()}, part / WEIGHTS)
+            if isinstance(self.training, Sketch):
+                self.training.save(part / "neighbours.npz")
+            else:
+                columns = {"id": self.training.ids, "sequence": self.training.sequences}
+                write_table(part / "training.tsv.gz", columns)
             write_json(part / "model.json", about)
 
 
 def _folder(path: Path | str) -> Path:
-    """The model's folder: itself, or ``model`` inside a run."""
+    """The model's folder: that of a shipped name, the path itself, or ``model`` inside a run."""
+    shipped = shelf.models()
+    if (found := shelf.find(str(path), shipped)) is not None:
+        return found.folder
     path = Path(path)
     for folder in (path, path / "model"):
         if (folder / "model.json").is_file():
             return folder
     if not path.exists():
-        raise BiograftError(f"Model not found: '{path}'. Give a run, or a model folder (it holds model.json).")
+        names = [found.name for found in shipped]
+        near = difflib.get_close_matches(str(path), names, n=1)
+        hint = f" Did you mean '{near[0]}'?" if near else ""
+        also = f", or one of {', '.join(names)}" if names else ""
+        raise BiograftError(
+            f"Model not found: '{path}'.{hint} Give a run, or a model folder (it holds model.json){also}."
+        )
     raise BiograftError(f"'{path}' is not a model: it holds no model.json. Give a run, or a model folder.")
 
 
@@ -138,36 +164,67 @@ def _rebuild(about: dict[str, Any], folder: Path) -> Model:
         level_fields, kind_fields = dict(about["level"]), dict(about["label_kind"])
         level = catalog.resolve("levels", level_fields.pop("name"))(**level_fields)
         kind = catalog.resolve("label_kinds", kind_fields.pop("name"))(**kind_fields)
-        backbone = catalog.resolve("backbones", about["backbone"]["name"]).from_configuration(
-            about["backbone"]["configuration"]
-        )
+        backbone = _backbone(about["backbone"], folder)
         head = HEADS[about["head"]["name"]](level, backbone.width, kind.width, **about["head"]["configuration"])
     except (KeyError, TypeError) as fault:
         raise BiograftError(f"The model '{folder}' is damaged (model.json: {fault!r}). Fit it again.") from None
     return Model(backbone, head, level, kind)
 
 
+def _backbone(about: dict[str, Any], folder: Path) -> Backbone:
+    """Rebuilt with weights to be filled in, or the shipped one that the model names, if it is still the same."""
+    if "shipped" not in about:
+        fresh: Backbone = catalog.resolve("backbones", about["name"]).from_configuration(about["configuration"])
+        return fresh
+    shipped = shelf.backbones()
+    found = shelf.find(about["shipped"], shipped)
+    if found is None:
+        raise catalog.unknown(
+            f"shipped backbone in '{folder}'",
+            about["shipped"],
+            [one.name for one in shipped],
+            "Install biograft again.",
+        )
+    backbone = _checkpoint(found.folder, found.card["encoder"]["alphabet"], "")
+    if (there := backbone.fingerprint()) != about["fingerprint"]:
+        raise BiograftError(
+            f"The model '{folder}' was made on other weights of '{found.name}': got {there}, expected "
+            f"{about['fingerprint']}. Use model and encoder of one version of biograft, or fit the model again."
+        )
+    return backbone
+
+
 def load(path: Path | str) -> Bundle:
-    """Load a model from its folder, or from the run that made it.
+    """Load a model by its shipped name, from its folder, or from the run that made it.
 
     Raises BiograftError if there is none, or if a part of it is missing or damaged.
     """
     folder = _folder(path)
     about = read_json(folder / "model.json")
     model = _rebuild(about, folder)
+    encoder = about["backbone"].get("shipped", "")
     try:
-        model.load_state_dict(load_file(folder / "weights.safetensors"))
+        weights = load_file(folder / WEIGHTS)
+        if encoder:
+            weights |= model.backbone.state_dict(prefix="backbone.")
+        model.load_state_dict(weights)
     except (SafetensorError, RuntimeError, OSError) as fault:
         first = str(fault).strip().split("\n")[0]
         raise BiograftError(f"The weights in '{folder}' are damaged ({first}). Fit the model again.") from None
     model.requires_grad_(False)
     model.eval()
     model.backbone.pretrained = any(True for _ in model.backbone.parameters())
+    training = _training(folder, model.backbone.alphabet.name)
+    return Bundle(model, about["label"], training, about["half_width"], about["card"], encoder)
+
+
+def _training(folder: Path, alphabet: str) -> Records | Sketch:
     try:
-        training = read(folder / "training.tsv.gz", alphabet=model.backbone.alphabet.name)
+        if (folder / "neighbours.npz").is_file():
+            return Sketch.load(folder / "neighbours.npz")
+        return read(folder / "training.tsv.gz", alphabet=alphabet)
     except BiograftError as fault:
         raise BiograftError(f"The model '{folder}' is damaged: {fault} Or fit the model again.") from None
-    return Bundle(model, about["label"], training, about["half_width"], about["card"])
 
 
 def _checkpoint(folder: Path, alphabet: str, origin: str) -> Backbone:
@@ -176,14 +233,39 @@ def _checkpoint(folder: Path, alphabet: str, origin: str) -> Backbone:
     return esm2.load(folder) if esm2.reads(folder) else checkpoint.load(folder, alphabet, origin)
 
 
+def _names() -> list[str]:
+    """All names of backbones that stand for something without a path."""
+    shipped = [found.name for found in shelf.backbones()]
+    return [*catalog.names("backbones"), *shipped, *(known.name for known in catalog.CHECKPOINTS)]
+
+
+def check_backbone(name: str) -> None:
+    """Raise BiograftError for what :func:`load_backbone` could not even look for."""
+    known = _names()
+    if name not in known and not Path(name).exists() and not huggingface.is_name(name):
+        raise catalog.unknown("backbone", name, known, "See: biograft list backbones.")
+
+
 def load_backbone(name: str, alphabet: str) -> Backbone:
-    """A backbone by its name in the catalog, from a trained model's folder, or from a checkpoint in the Hugging Face
-    layout: its folder, its short name, or OWNER/NAME or OWNER/NAME@REVISION.
+    """A backbone by its name in the catalog or in the package, from a trained model's folder, or from a checkpoint in
+    the Hugging Face layout: its folder, its short name, or OWNER/NAME or OWNER/NAME@REVISION.
 
     Raises BiograftError for an unknown name, or a backbone of another alphabet.
     """
     if name in catalog.names("backbones"):
         return catalog.resolve("backbones", name)(named(alphabet))
+    backbone = _with_weights(name, alphabet)
+    if backbone.alphabet.name != alphabet:
+        raise BiograftError(
+            f"Backbone '{name}' reads {backbone.alphabet.name}: the table holds {alphabet}. Choose another --backbone."
+        )
+    return backbone
+
+
+def _with_weights(name: str, alphabet: str) -> Backbone:
+    check_backbone(name)
+    if (shipped := shelf.find(name, shelf.backbones())) is not None:
+        return _checkpoint(shipped.folder, alphabet, "")
     published = {known.name: known.repository for known in catalog.CHECKPOINTS}
     name = published.get(name, name)
     folder, origin = Path(name), ""
@@ -192,13 +274,5 @@ def load_backbone(name: str, alphabet: str) -> Backbone:
     if (folder / "model" / "config.json").is_file():
         folder = folder / "model"  # a pretraining run
     if (folder / "config.json").is_file():
-        backbone = _checkpoint(folder, alphabet, origin)
-    elif folder.is_dir():
-        backbone = load(folder).model.backbone
-    else:
-        backbone = catalog.resolve("backbones", name)  # refuses, naming what there is
-    if backbone.alphabet.name != alphabet:
-        raise BiograftError(
-            f"Backbone '{name}' reads {backbone.alphabet.name}: the table holds {alphabet}. Choose another --backbone."
-        )
-    return backbone
+        return _checkpoint(folder, alphabet, origin)
+    return load(folder).model.backbone

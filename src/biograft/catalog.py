@@ -6,6 +6,7 @@ Adding a thing is one file and one line here. Other packages add theirs as entry
 
 import difflib
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -13,7 +14,7 @@ from typing import Any
 
 from biograft.errors import BiograftError
 
-__all__ = ["CHECKPOINTS", "KINDS", "Checkpoint", "Entry", "entries", "names", "resolve"]
+__all__ = ["CHECKPOINTS", "KINDS", "Checkpoint", "Entry", "entries", "names", "resolve", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,9 @@ _OWN: dict[str, tuple[Entry, ...]] = {
         Entry("kmer", "biograft.backbones.baselines:KMer", "frequencies of short words; nothing to learn"),
         Entry("cnn", "biograft.backbones.baselines:DilatedCNN", "dilated convolutions, random weights until trained"),
         Entry("encoder", "biograft.backbones.encoder:Encoder", "transformer encoder, random weights until trained"),
-        Entry("bytenet", "biograft.backbones.bytenet:ByteNet", "deep narrow convolutions, random weights until trained"),
+        Entry(
+            "bytenet", "biograft.backbones.bytenet:ByteNet", "deep narrow convolutions, random weights until trained"
+        ),
         Entry(
             "huggingface",
             "biograft.backbones.huggingface:HuggingFace",
@@ -118,7 +121,7 @@ def entries(kind: str) -> list[Entry]:
     """All entries of a kind, ours first. Raises BiograftError for an unknown kind."""
     if kind not in KINDS:
         raise BiograftError(
-            f"Unknown kind of thing: got '{kind}', expected one of {', '.join(KINDS)}. Choose one of them."
+            f"Unknown kind of thing: got '{kind}', expected one of {', '.join(KINDS)} or models. Choose one of them."
         )
     own = list(_OWN.get(kind, ()))
     if kind in _TABLES:
@@ -139,12 +142,15 @@ def resolve(kind: str, name: str) -> Any:
         if entry.name == name:
             found = entry.load()
             return found[name] if entry.home == _TABLES.get(kind) else found
-    near = difflib.get_close_matches(name, names(kind), n=1)
+    raise unknown(_SINGULAR[kind], name, names(kind), f"See: biograft list {kind}.")
+
+
+def unknown(thing: str, name: str, known: Sequence[str], advice: str) -> BiograftError:
+    """The error about a name that stands for nothing, with what there is, the nearest, and an advice."""
+    near = difflib.get_close_matches(name, known, n=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
-    raise BiograftError(
-        f"Unknown {_SINGULAR[kind]}: got '{name}', expected one of {', '.join(names(kind))}.{hint} "
-        f"See: biograft list {kind}."
-    )
+    there = f"one of {', '.join(known)}" if known else "none: there are no such names"
+    return BiograftError(f"Unknown {thing}: got '{name}', expected {there}.{hint} {advice}")
 
 
 @cache

@@ -13,10 +13,10 @@ LAYERS = (
     ("trainer",),
     ("optimisers", "gradients", "training"),
     ("strategies", "bundle"),
-    ("judgement",),
+    ("judgement", "heads"),
     ("evaluation", "model"),
     ("tasks", "backbones"),
-    ("data", "run", "state"),
+    ("data", "run", "state", "shipped"),
     ("files", "catalog", "hardware", "progress", "scale"),
     ("errors",),
 )

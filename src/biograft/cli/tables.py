@@ -167,22 +167,27 @@ def audit(
 def list_things(
     kind: Annotated[
         str | None,
-        typer.Argument(help="backbones, strategies, levels, label_kinds or metrics; left out: all.", metavar="KIND"),
+        typer.Argument(
+            help="backbones, models, strategies, levels, label_kinds or metrics; left out: all.", metavar="KIND"
+        ),
     ] = None,
     as_json: AsJSON = False,
 ) -> None:
     """Show what there is to choose from."""
     from biograft import catalog
+    from biograft.shipped import shelf
 
     chosen = kind.replace("-", "_").replace(" ", "_") if kind else None
-    found: dict[str, list[catalog.Entry | catalog.Checkpoint]] = {
-        name: [*catalog.entries(name), *(catalog.CHECKPOINTS if name == "backbones" else ())]
-        for name in ([chosen] if chosen else catalog.KINDS)
-    }
+    kinds = [chosen] if chosen else [*catalog.KINDS, "models"]
+    found: dict[str, list[catalog.Entry | catalog.Checkpoint | shelf.Shipped]] = {}
+    for name in kinds:
+        found[name] = [*shelf.models()] if name == "models" else [*catalog.entries(name)]
+        if name == "backbones":
+            found[name] += [*shelf.backbones(), *catalog.CHECKPOINTS]
     for name, entries in found.items():
-        say(name.replace("_", " "))
+        say(name.replace("_", " ") + ("" if entries else "\n  none in this installation"))
         for entry in entries:
-            say(f"  {entry.name:18} {entry.summary}")
+            say(f"  {entry.name:20} {entry.summary}")
     if as_json:
         numbers({name: {entry.name: entry.summary for entry in entries} for name, entries in found.items()})
 
