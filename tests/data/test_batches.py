@@ -75,3 +75,29 @@ def test_inference_takes_each_row_once_within_the_budget(costs: np.ndarray, budg
     assert sorted(order.tolist()) == list(range(len(costs)))
     assert (np.diff(costs[order]) <= 0).all()  # dearest first
     assert all(costs[rows].sum() <= budget or len(rows) == 1 for rows in batches)
+
+
+@settings(max_examples=50)
+@given(some.lists(some.integers(0, 3), min_size=1, max_size=60), some.integers(0, 5))
+def test_strata_take_turns_and_each_is_drawn_as_often(strata: list[int], number: int) -> None:
+    codes = np.array(strata)
+    batches = Batches(np.ones(len(codes), dtype=np.int64), len(codes) * 4, 1, codes)
+    rows = np.concatenate([batches.rows(number)])
+    kinds, wanted = len(set(strata)), max(1, len(strata) // len(set(strata)))
+    assert len(rows) == kinds * wanted
+    assert all((codes[rows] == code).sum() == wanted for code in set(strata))
+    turns = codes[rows].reshape(wanted, kinds)
+    assert all(len(set(turn)) == kinds for turn in turns.tolist())
+    often = np.bincount(rows, minlength=len(codes))
+    for code in set(strata):
+        times = often[codes == code]
+        assert times.max() - times.min() <= 1  # as evenly as whole numbers allow
+
+
+def test_over_many_passes_every_row_of_a_large_stratum_is_drawn() -> None:
+    codes = np.repeat([0, 1], [40, 4])
+    batches = Batches(np.ones(44, dtype=np.int64), 200, 1, codes)
+    seen = np.concatenate([batches.rows(number) for number in range(12)])
+    assert set(seen.tolist()) == set(range(44))
+    assert not np.array_equal(batches.rows(0), batches.rows(1))
+    assert np.array_equal(batches.rows(3), Batches(np.ones(44, dtype=np.int64), 200, 1, codes).rows(3))

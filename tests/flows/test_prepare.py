@@ -64,6 +64,21 @@ def test_a_mark_that_could_be_a_class_is_one_and_noted():
     assert "Taken as a class: 'NA'" in " ".join(made.notes)
 
 
+def test_rare_classes_and_those_of_one_family_are_advised_on():
+    parts = [*["train"] * 20, *["test"] * 4]
+    records = table([*["a"] * 8, *["b"] * 8, *["c"] * 4, *["a", "b"] * 2], parts)
+    families = np.array([*range(8), *[8] * 8, *range(9, 17)])
+    made = prepare(records, Task("y"), how=Split(np.array(parts), families, "made", ""))
+    assert made.notes == [
+        "Classes with fewer than 5 training labels: 1 (c), too few for one in each inner fold. Their numbers mean "
+        "little: add labels, or join them to other classes.",
+        "Classes whose training labels are all of one family: 1 (b). The model may learn the family instead of the "
+        "class: add records of other families.",
+    ]
+    alone = Split(np.array(parts), np.zeros(24, dtype=np.int64), "made", "")
+    assert "one family" not in " ".join(prepare(records, Task("y"), how=alone).notes)
+
+
 def test_rows_without_part_and_beyond_the_limit_are_counted():
     parts = ["", "train", "train", "train", "train", "train", *PARTS[6:]]
     made = prepare(table(["a", "b"] * 6, parts), Task("y"), train_limit=3)

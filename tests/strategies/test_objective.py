@@ -31,3 +31,9 @@ def test_supervised_is_the_mean_over_units_that_count() -> None:
 def test_a_weight_may_follow_the_share_of_the_steps() -> None:
     assert Term("target", supervised).weight_at(0.3) == 1.0
     assert Term("source", supervised, "source", lambda share: 1 - share).weight_at(0.25) == 0.75
+
+
+def test_a_loss_may_follow_the_share_too() -> None:
+    assert Term("plain", lambda model, batch: model * batch).value(2, 3, 0.4) == 6  # type: ignore[arg-type]
+    told = Term("told", lambda model, batch, share: model * batch * share, scheduled=True)
+    assert told.value(2, 3, 0.5) == 3  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from biograft.errors import BiograftError
-from biograft.tasks.classification import Classification
+from biograft.tasks.classification import Classification, some
 
 
 def texts(*labels: str) -> np.ndarray:
@@ -78,3 +78,22 @@ def test_ranking_metrics_are_left_out_for_many_classes():
     few, many = (Classification(tuple(map(str, range(number)))).metrics for number in (20, 21))
     assert "roc_auc" in few
     assert "roc_auc" not in many
+
+
+def test_the_adjusted_loss_adds_the_log_of_the_shares_and_the_answer_does_not():
+    kind = Classification(("a", "b")).adjusted(np.array([0, 0, 0, 1]), 2.0)
+    assert kind.adjustment == pytest.approx((2 * math.log(0.75), 2 * math.log(0.25)))
+    outputs = torch.tensor([[0.3, -0.2]])
+    weights = np.array([math.exp(0.3) * 0.75**2, math.exp(-0.2) * 0.25**2])
+    found = [float(kind.loss(outputs, torch.tensor([code]))) for code in (0, 1)]
+    assert found == pytest.approx((-np.log(weights / weights.sum())).tolist(), rel=1e-5)
+    plain = Classification(("a", "b"))
+    np.testing.assert_array_equal(kind.decode(outputs.numpy()).scores, plain.decode(outputs.numpy()).scores)
+    assert float(kind.loss(outputs, torch.tensor([-1]))) == 0.0
+    assert plain.configuration() == {"classes": ("a", "b")}
+    assert Classification(**{name: list(value) for name, value in kind.configuration().items()}) == kind
+
+
+def test_some_names_of_many_classes():
+    assert some(["a", "b"]) == "a, b"
+    assert some([str(number) for number in range(9)]) == "0, 1, 2, 3, 4, 5, 6, 7 …"

@@ -70,8 +70,8 @@ class Adversarial(Strategy):
         weight: of the reversed gradient at the end.
         learning_rate: of the backbone.
         head_learning_rate: of the head.
-        domain_learning_rate: of the domain head, ten times that of the backbone as in the paper: a head that is slow
-            to tell the domains teaches nothing.
+        domain_learning_rate: of the domain head. One that is slow to tell the domains teaches nothing; one that is
+            much faster than the backbone drowns the task.
         hidden: width of the domain head.
         weight_decay: decoupled (AdamW, arXiv:1711.05101).
         dropout: before the linear layer of the head.
@@ -82,7 +82,7 @@ class Adversarial(Strategy):
     weight: float = 1.0
     learning_rate: float = 3e-4
     head_learning_rate: float = 1e-3
-    domain_learning_rate: float = 3e-3
+    domain_learning_rate: float = 1e-3
     hidden: int = 64
     weight_decay: float = 0.01
     dropout: float = 0.1
