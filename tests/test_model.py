@@ -9,7 +9,7 @@ from biograft.backbones.baselines import CNNConfiguration, DilatedCNN, KMer, One
 from biograft.data.alphabet import DNA, PROTEIN
 from biograft.data.packed import Packed
 from biograft.errors import BiograftError
-from biograft.model import HEADS, ConvolutionalHead, LinearHead, Model, rest
+from biograft.model import ConvolutionalHead, LinearHead, Model, rest
 from biograft.tasks.classification import Classification
 from biograft.tasks.levels import Residue, Sequence
 from biograft.tasks.regression import Regression
@@ -34,18 +34,6 @@ def test_a_linear_head_by_hand() -> None:
     net.head.set_linear(np.array([[1.0, 2.0, 3.0, 4.0]]), np.array([10.0]))
     letters = [net.backbone.encode("ACGT"), net.backbone.encode("TT")]
     np.testing.assert_allclose(net.outputs(letters), [[12.5], [14.0]])
-
-
-@pytest.mark.parametrize("name", HEADS)
-def test_a_head_comes_back_from_its_configuration(name: str) -> None:
-    level = Residue()
-    changes = {"linear": {"dropout": 0.3}, "convolutional": {"channels": 5, "kernel": 3, "dropout": 0.2}}[name]
-    head = HEADS[name](level, 8, 3, **changes)
-    assert head.configuration() == changes
-    again = HEADS[name](level, 8, 3, **head.configuration())
-    again.load_state_dict(head.state_dict())
-    vectors = Packed.of([torch.randn(4, 8), torch.randn(9, 8)])
-    assert torch.equal(again.eval()(vectors), head.eval()(vectors)) and head(vectors).shape == (13, 3)
 
 
 def test_a_convolutional_head_sees_neighbours_and_no_other_row() -> None:

@@ -16,7 +16,7 @@ from biograft.hardware import Hardware
 from biograft.progress import Progress
 from biograft.tasks.task import LabelKind, Level
 
-__all__ = ["HEADS", "ConvolutionalHead", "LinearHead", "Model", "SharedBackbone", "rest"]
+__all__ = ["ConvolutionalHead", "LinearHead", "Model", "SharedBackbone", "rest"]
 
 B = TypeVar("B", bound=Backbone)
 
@@ -57,9 +57,14 @@ class LinearHead(nn.Module):
 
 
 class ConvolutionalHead(nn.Module):
-    """Two convolutions over neighbouring positions, the readout of the level, one linear layer."""
+    """Two convolutions over neighbouring positions, the readout of the level, one linear layer.
+
+    Attributes:
+        reads_positions: a head with this mark needs the vector of every position, where others may get their mean.
+    """
 
     name: ClassVar[str] = "convolutional"
+    reads_positions: ClassVar[bool] = True
 
     def __init__(
         self, level: Level, width: int, outputs: int, channels: int = 64, kernel: int = 7, dropout: float = 0.1
@@ -80,11 +85,6 @@ class ConvolutionalHead(nn.Module):
     def configuration(self) -> dict[str, Any]:
         """What rebuilds it, beside level, width and outputs."""
         return {"channels": self.channels, "kernel": self.kernel, "dropout": self.readout.dropout.p}
-
-
-HEADS: dict[str, type[LinearHead] | type[ConvolutionalHead]] = {
-    head.name: head for head in (LinearHead, ConvolutionalHead)
-}
 
 
 class Model(nn.Module):

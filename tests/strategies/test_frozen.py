@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from biograft.backbones.backbone import Backbone
 from biograft.backbones.baselines import CNNConfiguration, DilatedCNN, KMer, OneHot
 from biograft.data.alphabet import PROTEIN
+from biograft.data.packed import Packed
+from biograft.errors import BiograftError
 from biograft.model import ConvolutionalHead, LinearHead, Model
+from biograft.strategies.choices import strategy_of
 from biograft.strategies.frozen import SOLVERS, Frozen
 from biograft.strategies.linear import logistic, ridge
 from biograft.strategies.strategy import FixedFeatures
@@ -80,7 +84,7 @@ class Angle(Regression):
 
 
 def test_a_kind_without_a_solver_is_learned_by_the_loop() -> None:
-    assert "angle" not in SOLVERS
+    assert "angle" not in SOLVERS["linear"]
     net = model(Sequence(), Angle(0.0, 1.0))
     assert Frozen().start(net, features()) == []
     (phase,) = Frozen().phases(net)
@@ -88,9 +92,73 @@ def test_a_kind_without_a_solver_is_learned_by_the_loop() -> None:
 
 
 def test_only_a_linear_head_can_be_solved() -> None:
-    net = model(Residue(), Regression(0.0, 1.0))
+    net = model(Sequence(), Regression(0.0, 1.0))
+    net.head = ConvolutionalHead(Sequence(), WIDTH, 1)
     with pytest.raises(TypeError, match="solved for a LinearHead, got ConvolutionalHead"):
         Frozen().start(net, features())
+
+
+SOLVED = [("lda", 3), ("centroid", 3), ("knn", 3), ("knn", 0), ("linear", 3)]
+LEARNED = [
+    ("attention", Sequence()),
+    ("mlp", Sequence()),
+    ("conv", Sequence()),
+    ("mlp", Residue()),
+    ("linear", Residue()),
+]
+
+
+@pytest.mark.parametrize(("head", "classes"), SOLVED)
+def test_other_heads_are_found_without_the_loop(head: str, classes: int) -> None:
+    kind = Classification(("a", "b", "c")) if classes else Regression(0.0, 1.0)
+    plan, backbone = Frozen(head_=head), DilatedCNN(PROTEIN, CNNConfiguration(WIDTH, 3, (1,), 0.0))
+    net, given = Model(backbone, plan.head(backbone, Sequence(), kind), Sequence(), kind), features(classes)
+    (how,) = plan.start(net, given)
+    assert plan.exact(Sequence()) and plan.phases(net) == [] and "inner folds" in how
+    outputs = net.head(Packed.of([row[None] for row in given.values])).numpy()
+    if classes:
+        assert (outputs.argmax(1) == given.targets).mean() > 0.6
+    else:
+        assert np.corrcoef(outputs[:, 0], given.targets)[0, 1] > 0.6
+
+
+@pytest.mark.parametrize(("head", "level"), LEARNED)
+def test_heads_that_the_loop_learns(head: str, level: Level) -> None:
+    plan, backbone = Frozen(head_=head), DilatedCNN(PROTEIN, CNNConfiguration(WIDTH, 3, (1,), 0.0))
+    net = Model(backbone, plan.head(backbone, level, Regression(0.0, 1.0)), level, Regression(0.0, 1.0))
+    assert not plan.exact(level) and plan.start(net, None) == []
+    assert set(plan.phases(net)[0].groups[0].parameters) == set(net.head.parameters())
+
+
+@pytest.mark.parametrize(
+    ("head", "level", "kind", "backbone", "told"),
+    [
+        ("lda", Sequence(), Regression(0.0, 1.0), OneHot(PROTEIN), "no answer for a task of regression"),
+        ("centroid", Sequence(), Regression(0.0, 1.0), OneHot(PROTEIN), "expected classification"),
+        ("attention", Residue(), Regression(0.0, 1.0), OneHot(PROTEIN), "got a task per residue"),
+        ("knn", Residue(), Regression(0.0, 1.0), OneHot(PROTEIN), "answers for whole sequences"),
+        ("attention", Sequence(), Regression(0.0, 1.0), KMer(PROTEIN, 1), "with one per sequence"),
+        ("conv", Sequence(), Regression(0.0, 1.0), KMer(PROTEIN, 1), "reads a vector per letter"),
+    ],
+)
+def test_heads_that_do_not_suit_are_refused(
+    head: str, level: Level, kind: LabelKind, backbone: Backbone, told: str
+) -> None:
+    with pytest.raises(BiograftError, match=f"{told}.*Choose another head"):
+        Frozen(head_=head).head(backbone, level, kind)
+
+
+def test_a_layer_is_a_number_or_a_word() -> None:
+    assert Frozen(layer="3").layer == "3"
+    for wrong in ("0", "first", "-1", "1.5"):
+        with pytest.raises(BiograftError, match=f"got '{wrong}', expected last, auto or a number"):
+            Frozen(layer=wrong)
+
+
+def test_the_head_is_named_by_users_as_head() -> None:
+    assert strategy_of("frozen", ["head=lda", "layer=2"]) == Frozen(head_="lda", layer="2")
+    with pytest.raises(BiograftError, match=r"Choice 'head'.*got 'lDA', expected one of auto, linear, lda"):
+        strategy_of("frozen", ["head=lDA"])
 
 
 def test_it_can_be_cached_and_needs_features_for_labels_per_sequence_alone() -> None:

@@ -38,7 +38,8 @@ class Inputs:
         sequences, backbone = prepared.records.sequences, model.backbone
         if not (strategy.cacheable and any(True for _ in backbone.parameters())):
             return cls([backbone.encode(sequence) for sequence in sequences], False)
-        pooled = isinstance(model.level, SequenceLevel) and model.level.pool == "mean"
+        means = isinstance(model.level, SequenceLevel) and model.level.pool == "mean"
+        pooled = means and not getattr(model.head, "reads_positions", False)
         with clock.stage("embed") as told:
             folder = cache_folder(backbone, sequences, pooled, hardware)
             vectors = embed(

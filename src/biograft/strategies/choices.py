@@ -22,7 +22,7 @@ def strategy_of(name: str, options: Sequence[str] = ()) -> Strategy:
     """
     kind = catalog.resolve("strategies", name)
     types = get_type_hints(kind)
-    known = {field.name: types[field.name] for field in fields(kind)}
+    known = {field.name.rstrip("_"): types[field.name] for field in fields(kind)}  # ``head`` is a method's name too
     values = {}
     for option in options:
         field, mark, text = option.partition("=")
@@ -35,7 +35,9 @@ def strategy_of(name: str, options: Sequence[str] = ()) -> Strategy:
                 f"Strategy '{name}' has no choice '{field}': expected one of {', '.join(known)}.{hint} Mend it."
             )
         values[field] = _value(name, field, text, known[field])
-    made: Strategy = kind(**values)
+    made: Strategy = kind(
+        **{field.name: values[field.name.rstrip("_")] for field in fields(kind) if field.name.rstrip("_") in values}
+    )
     return made
 
 

@@ -1,81 +1,164 @@
 """The backbone stays as it is; only a head is learned, on vectors that are computed once.
 
 A label per sequence takes a linear head, solved exactly where its kind has a solver and else learned by the loop;
-labels per residue take a small convolutional head.
+labels per residue take a small convolutional head. Other heads, and a lower layer, are choices.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, Protocol
 
 from torch import nn
 
 from biograft.backbones.backbone import Backbone
+from biograft.errors import BiograftError
+from biograft.heads import AttentionHead, CentroidHead, MLPHead, NeighboursHead
 from biograft.model import ConvolutionalHead, LinearHead, Model
-from biograft.strategies.linear import LinearFit, logistic, ridge
+from biograft.strategies.directions import centroids, neighbours
+from biograft.strategies.discriminant import discriminant
+from biograft.strategies.linear import logistic, ridge
 from biograft.strategies.strategy import FixedFeatures, Group, Phase, Strategy, parameters
 from biograft.tasks.task import LabelKind, Level
 
-__all__ = ["SOLVERS", "Frozen"]
+__all__ = ["SOLVERS", "Fit", "Frozen", "Solver"]
 
 
-def _ridge(features: FixedFeatures, outputs: int, standardise: bool | None) -> LinearFit:
+class Fit(Protocol):
+    """A head that was found without the loop."""
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Of every candidate on the inner folds, smaller is better; empty where there were too few rows."""
+
+    @property
+    def how(self) -> str:
+        """A sentence on what was chosen, and by what."""
+
+    def put(self, head: nn.Module) -> None:
+        """Give the head what was found."""
+
+
+Solver = Callable[[FixedFeatures, int, bool | None], Fit]
+
+
+def _ridge(features: FixedFeatures, outputs: int, standardise: bool | None) -> Fit:
     return ridge(features.values, features.targets, features.families, standardise=standardise, seed=features.seed)
 
 
-def _logistic(features: FixedFeatures, outputs: int, standardise: bool | None) -> LinearFit:
-    return logistic(
-        features.values, features.targets, outputs, features.families, standardise=standardise, seed=features.seed
+def _values_nearby(features: FixedFeatures, outputs: int, standardise: bool | None) -> Fit:
+    return neighbours(
+        features.values, features.targets, None, features.families, standardise=standardise, seed=features.seed
     )
 
 
-SOLVERS: Mapping[str, Callable[[FixedFeatures, int, bool | None], LinearFit]] = {
-    "regression": _ridge,
-    "classification": _logistic,
+def _classifier(solve: Callable[..., Fit]) -> Solver:
+    def solved(features: FixedFeatures, outputs: int, standardise: bool | None) -> Fit:
+        return solve(
+            features.values, features.targets, outputs, features.families, standardise=standardise, seed=features.seed
+        )
+
+    return solved
+
+
+SOLVERS: Mapping[str, Mapping[str, Solver]] = {
+    "linear": {"regression": _ridge, "classification": _classifier(logistic)},
+    "lda": {"classification": _classifier(discriminant)},
+    "centroid": {"classification": _classifier(centroids)},
+    "knn": {"regression": _values_nearby, "classification": _classifier(neighbours)},
 }
-"""By label kind: what finds a linear head without the loop."""
+"""By head and label kind: what finds it without the loop, for labels per sequence."""
+
+_ADVICE = "Choose another head with --strategy-option head=NAME"
 
 
 @dataclass(frozen=True)
 class Frozen(Strategy):
-    """Linear probe or small convolutional head on a backbone at rest.
+    """A head on a backbone at rest.
 
     Attributes:
+        head_: ``linear``, ``lda`` (shrunken covariance), ``centroid``, ``knn``, ``attention``, ``mlp``, ``conv``; or
+            ``auto``: linear per sequence, conv per residue.
+        layer: of the backbone: ``last``, a number from 1, or ``auto``: chosen inside the training part.
         learning_rate: of a head that needs the loop.
         weight_decay: decoupled (AdamW, arXiv:1711.05101).
-        channels: of the convolutional head.
-        dropout: of the convolutional head.
+        channels: of the convolutional head, and hidden ones of ``mlp``.
+        dropout: of heads that need the loop.
     """
 
     name: ClassVar[str] = "frozen"
     cacheable: ClassVar[bool] = True
+    head_: Literal["auto", "linear", "lda", "centroid", "knn", "attention", "mlp", "conv"] = "auto"
+    layer: str = "last"
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
     channels: int = 64
     dropout: float = 0.1
 
+    def __post_init__(self) -> None:
+        if self.layer not in ("last", "auto") and not (self.layer.isdecimal() and int(self.layer)):
+            raise BiograftError(
+                f"Choice 'layer' of strategy 'frozen': got '{self.layer}', expected last, auto or a number from 1. "
+                "Mend it."
+            )
+
+    def kind_of_head(self, level: Level) -> str:
+        """What ``auto`` means at a level."""
+        if self.head_ != "auto":
+            return self.head_
+        return "linear" if level.resolution is None else "conv"
+
     def head(self, backbone: Backbone, level: Level, kind: LabelKind) -> nn.Module:
-        """Linear where :meth:`exact` holds, else convolutional."""
-        if self.exact(level):
-            return LinearHead(level, backbone.width, kind.width)
-        return ConvolutionalHead(level, backbone.width, kind.width, self.channels, dropout=self.dropout)
+        """A fresh one. Raises BiograftError where it doesn't suit the backbone, the level or the labels."""
+        name = self.kind_of_head(level)
+        self._check(name, backbone, level, kind)
+        if name == "centroid":
+            return CentroidHead(level, backbone.width, kind.width)
+        if name == "knn":
+            return NeighboursHead(level, backbone.width, kind.width, shares=kind.name == "classification")
+        if name == "attention":
+            return AttentionHead(level, backbone.width, kind.width, dropout=self.dropout)
+        if name == "mlp":
+            return MLPHead(level, backbone.width, kind.width, self.channels, dropout=self.dropout)
+        if name == "conv":
+            return ConvolutionalHead(level, backbone.width, kind.width, self.channels, dropout=self.dropout)
+        return LinearHead(level, backbone.width, kind.width)
+
+    def _check(self, name: str, backbone: Backbone, level: Level, kind: LabelKind) -> None:
+        per_sequence = level.resolution is None
+        if name in ("lda", "centroid", "knn", "attention") and not per_sequence:
+            raise BiograftError(
+                f"Head '{name}' answers for whole sequences: got a task per {level.name}. {_ADVICE}: conv, mlp or "
+                "linear."
+            )
+        if name in ("lda", "centroid", "knn") and kind.name not in SOLVERS[name]:
+            raise BiograftError(
+                f"Head '{name}' has no answer for a task of {kind.name}: expected {' or '.join(SOLVERS[name])}. "
+                f"{_ADVICE}: linear, attention or mlp."
+            )
+        if name in ("attention", "conv") and per_sequence and backbone.resolution == 0:
+            raise BiograftError(
+                f"Head '{name}' reads a vector per letter: got backbone '{backbone.name}', with one per sequence. "
+                f"{_ADVICE}: linear or mlp."
+            )
 
     def exact(self, level: Level) -> bool:
-        """True for labels per sequence."""
-        return level.resolution is None
+        """True for labels per sequence and a head that has a solver."""
+        return level.resolution is None and self.kind_of_head(level) in SOLVERS
+
+    def solver(self, level: Level, kind: LabelKind) -> Solver | None:
+        """What finds the head without the loop; None where the loop has to."""
+        return SOLVERS[self.kind_of_head(level)].get(kind.name) if self.exact(level) else None
 
     def start(self, model: Model, features: FixedFeatures | None) -> list[str]:
-        """Freeze the backbone; solve a linear head where the label kind has a solver."""
+        """Freeze the backbone; find a head where it has a solver for the label kind."""
         model.backbone.requires_grad_(False)
-        solve = SOLVERS.get(model.kind.name)
+        solve = self.solver(model.level, model.kind)
         if features is None or solve is None:
             model.head.requires_grad_(True)
             return []
         model.head.requires_grad_(False)
-        if not isinstance(model.head, LinearHead):
-            raise TypeError(f"Fixed features are solved for a LinearHead, got {type(model.head).__name__}.")
         fit = solve(features, model.kind.width, None if model.backbone.standardise else False)
-        model.head.set_linear(fit.weight, fit.bias)
+        fit.put(model.head)
         return [fit.how]
 
     def phases(self, learner: Model) -> list[Phase]:

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from scipy.stats import rankdata
 from scipy.stats import t as student
-from torch import Tensor
+from torch import Tensor, nn
 
 from biograft.errors import BiograftError
+from biograft.model import LinearHead
 from biograft.strategies.inner import SMALL, Folds, Scaled, check, scalings, subsample, threads_for
 from biograft.strategies.softmax import Softmax, follow
 
@@ -33,7 +34,8 @@ class LinearFit:
         weight: ``(outputs, features)`` float32, for features as they came.
         bias: ``(outputs,)`` float32.
         penalty: as scikit-learn counts it: ``alpha`` of Ridge, ``1 / C`` of LogisticRegression (of two classes:
-            ``2 / C``), on features as they came, or standardised where ``how`` says so.
+            ``2 / C``), on features as they came, or standardised where ``how`` says so. Of a discriminant analysis
+            the share of the sphere.
         scores: of every candidate on the inner folds, smaller is better: mean squared error, or log loss.
         how: a sentence on what was chosen, and by what.
     """
@@ -43,6 +45,12 @@ class LinearFit:
     penalty: float
     scores: dict[str, float]
     how: str
+
+    def put(self, head: nn.Module) -> None:
+        """Give the head what was found."""
+        if not isinstance(head, LinearHead):
+            raise TypeError(f"Fixed features are solved for a LinearHead, got {type(head).__name__}.")
+        head.set_linear(self.weight, self.bias)
 
 
 def ridge(
