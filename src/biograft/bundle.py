@@ -98,7 +98,7 @@ class Bundle:
 
     def _nearest(self, records: Records) -> Nearest:
         if isinstance(self.training, Sketch):
-            return self.training.nearest(records.sequences, records.alphabet)
+            return self.training.nearest(records.sequences)
         return nearest(records.sequences, self.training.sequences, records.alphabet)
 
     def check(self, records: Records) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from biograft.data.alignment import Aligner
 
-__all__ = ["WINDOW", "Letters"]
+__all__ = ["GROUPS", "WINDOW", "Letters"]
 
 WINDOW = 32
 END = 31

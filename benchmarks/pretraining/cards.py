@@ -1,0 +1,200 @@
+"""What the cards of shipped encoders and models say: questions, classes, data, limits, and the pages made of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+LICENCE = "CC BY 4.0"
+ATTRIBUTION = "Sequences: UniProt, The UniProt Consortium (CC BY 4.0), https://www.uniprot.org"
+CORPUS = (
+    "Natural proteins of 30 to 1,024 residues from public collections, most of them entries of UniProt, cleaned of "
+    "relatives (30 % identity and more) of the proteins that results are shown on."
+)
+CORPUS_LIMITS = (
+    "The corpus is rich in enzymes of bacteria and in fungi, and poor in plants, animals and viruses.",
+    "Letters alone are read: no structure, no alignment of relatives, no modified residues.",
+    "Small as encoders go: expect less than from checkpoints of hundreds of millions of parameters.",
+)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a shipped model is asked.
+
+    Attributes:
+        asks: in half a line.
+        classes: label -> what it means.
+        data: where the training labels come from.
+        limits: what a user must not expect.
+    """
+
+    asks: str
+    classes: Mapping[str, str]
+    data: str
+    limits: tuple[str, ...]
+
+
+QUESTIONS = {
+    "secondary-structure": Question(
+        "helix, strand or coil of each residue of a protein",
+        {
+            "H": "helix (H, G and I of DSSP)",
+            "E": "strand (E and B of DSSP)",
+            "C": "coil: everything else",
+        },
+        "chains of the Protein Data Bank as NetSurfP-2.0 chose them (doi:10.1002/prot.25674); states by DSSP",
+        (
+            "Trained on what crystals show: disordered stretches get a state too.",
+            "Membrane proteins and designed proteins were few.",
+        ),
+    ),
+    "localization": Question(
+        "place of a eukaryotic protein in the cell, one out of ten",
+        {
+            "Nucleus": "inside the nucleus",
+            "Cytoplasm": "in the cytosol or on the cytoskeleton",
+            "Extracellular": "secreted",
+            "Mitochondrion": "in or on mitochondria",
+            "Cell.membrane": "in or on the plasma membrane",
+            "Endoplasmic.reticulum": "in or on the endoplasmic reticulum",
+            "Plastid": "in chloroplasts and their kin, of plants and algae",
+            "Golgi.apparatus": "in or on the Golgi apparatus",
+            "Lysosome/Vacuole": "in lysosomes of animals, vacuoles of plants and fungi",
+            "Peroxisome": "in peroxisomes",
+            "Cytoplasm-Nucleus": "in both",
+        },
+        "DeepLoc's proteins (doi:10.1093/bioinformatics/btx431): eukaryotic entries of UniProt with evidence",
+        (
+            "One place per protein: many proteins have several.",
+            "Proteins of bacteria and viruses get an answer that means nothing.",
+            "Peroxisome, Golgi apparatus and lysosome have few training proteins.",
+        ),
+    ),
+    "enzyme-class": Question(
+        "main class of an enzyme, one out of seven, given that it is one",
+        {
+            "1": "oxidoreductases: pass electrons on",
+            "2": "transferases: pass a group on",
+            "3": "hydrolases: split with water",
+            "4": "lyases: split without water",
+            "5": "isomerases: rearrange",
+            "6": "ligases: join, at the cost of ATP",
+            "7": "translocases: carry across membranes",
+        },
+        "entries of UniProt with an EC number",
+        (
+            "Every protein gets a class, also one that is no enzyme.",
+            "Proteins of several classes were given one of them.",
+        ),
+    ),
+}
+
+
+def encoder_card(card: Mapping[str, Any]) -> str:
+    """MODEL_CARD.md of an encoder."""
+    encoder, corpus, found = card["encoder"], card["corpus"], card["metrics"]["valid"]
+    heads = f", {encoder['heads']} heads" if "heads" in encoder else ""
+    sources = [
+        f"* {name}: column {source['label']}, {source['records']:,} training records, weight {source['weight']:g}"
+        for name, source in card["sources"].items()
+    ]
+    curve = [card["curve"][place] for place in _spread(len(card["curve"]))]
+    return "\n".join(
+        [
+            f"# {card['name']}",
+            "",
+            f"An encoder of {encoder['alphabet']} sequences: {encoder['layers']} blocks of width {encoder['width']}"
+            f"{heads}, {encoder['parameters'] / 1e6:.2f} million parameters, stored as bfloat16. Made with biograft "
+            f"{card['biograft']} on {card['created'][:10]}.",
+            "",
+            f"Licence of the weights: {card['licence']}. {card['attribution']}.",
+            "",
+            "## What it learned from",
+            "",
+            f"{card['data']} {corpus['sequences']:,} sequences, {corpus['letters']:,} letters; "
+            f"{corpus['letters_read']:,} letters were read in training, windows of {card['recipe']['window']}.",
+            "",
+            *(["Labelled tables learned beside it, by their training parts:", "", *sources, ""] if sources else []),
+            *(["A task that was a source is never evidence that knowledge was carried over.", ""] if sources else []),
+            "## What was measured",
+            "",
+            f"On {corpus['held_out']} sequences held out with {corpus['relatives_left_out']:,} relatives: perplexity "
+            f"{found['perplexity']:.2f}, {found['accuracy']:.1%} of the masked letters right.",
+            "",
+            "| letters read | perplexity | accuracy |",
+            "|---|---|---|",
+            *(f"| {at['letters']:,} | {at['perplexity']:.2f} | {at['accuracy']:.3f} |" for at in curve),
+            "",
+            "## Known limits",
+            "",
+            *(f"* {limit}" for limit in card["limits"]),
+            "",
+        ]
+    )
+
+
+def _spread(count: int, most: int = 12) -> list[int]:
+    """Places from first to last, evenly apart."""
+    return sorted({round(place) for place in np.linspace(0, count - 1, min(most, count)).tolist()})
+
+
+def model_card(name: str, card: Mapping[str, Any]) -> str:
+    """MODEL_CARD.md of a model that answers."""
+    near, encoder = card["nearest"], card["encoder"]
+    off = (
+        f"names the same protein for {near['same_protein']:.0%}, and is off by {near['mean_error']:.3f} on average "
+        f"({near['bias']:+.3f} with its sign)"
+        if near["mean_error"] is not None
+        else "had no relative to be measured on"
+    )
+    rows = []
+    for metric, found in card["metrics"].items():
+        known = all(found[side] is not None for side in ("value", "low", "high"))
+        rows += [f"| {metric} | {found['value']:.3f} | {found['low']:.3f} to {found['high']:.3f} |"] if known else []
+    return "\n".join(
+        [
+            f"# {name}",
+            "",
+            f"Answers: {card['question']}. A head on the encoder `{encoder['name']}` ({encoder['fingerprint']}), which "
+            f"rests. `biograft predict {name} my.fasta`",
+            "",
+            f"Licence of the weights: {card['licence']}. {card['attribution']}.",
+            "",
+            "## Classes",
+            "",
+            *(f"* `{label}`: {meaning}" for label, meaning in card["classes"].items()),
+            "",
+            "## What it learned from",
+            "",
+            f"{card['trained_on']:,} training records: {card['data']}.",
+            "",
+            "## What was measured",
+            "",
+            f"On {card['measured']['records']:,} test records that share no family with the training part, with 95 % "
+            "intervals:",
+            "",
+            "| metric | value | interval |",
+            "|---|---|---|",
+            *rows,
+            "",
+            "## The nearest training protein",
+            "",
+            "The package holds no sequence of the training part, only hashes of one word of six letters in four. "
+            "`nearest` and `nearest_identity` are therefore estimates. Held against exact alignments of "
+            f"{near['records']:,} test records, the sketch {off}.",
+            "",
+            "| identity by alignment | records | of these the sketch finds a relative for |",
+            "|---|---|---|",
+            *(f"| {span} | {found['records']} | {found['found']} |" for span, found in near["found_of"].items()),
+            "",
+            "An identity of 1 is exact: the sequence itself was learned from. No name does not mean no relative: below "
+            "50 % identity many are missed.",
+            "",
+            "## Known limits",
+            "",
+            *(f"* {limit}" for limit in card["limits"]),
+            "",
+        ]
+    )

@@ -1,0 +1,218 @@
+"""Put a finished run into the package: an encoder from `biograft pretrain`, or a model that answers with it.
+
+    python benchmarks/pretraining/ship.py encoder runs/encoder protein-small
+    biograft fit ss.tsv.gz --label ss3 --mask resolved --backbone protein-small --strategy frozen --out runs/ss3
+    python benchmarks/pretraining/ship.py model runs/ss3 secondary-structure
+
+An encoder's weights are rounded to bfloat16 first: models must be fitted on the shipped folder, not on the run. A model
+is its head alone, with the name and fingerprint of the encoder and a sketch of its training records: no sequence goes
+into the package. Each gets a card, MODEL_CARD.md.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from cards import ATTRIBUTION, CORPUS, CORPUS_LIMITS, LICENCE, QUESTIONS, encoder_card, model_card
+
+from biograft.backbones import esm2, native
+from biograft.backbones.encoder import Encoder
+from biograft.bundle import Bundle, load, load_backbone
+from biograft.data.readers import read, table
+from biograft.data.records import Records
+from biograft.data.sketch import Sketch
+from biograft.errors import BiograftError
+from biograft.files import write_json, write_text
+from biograft.hardware import Hardware
+from biograft.run import RunFolder, read_recipe
+from biograft.shipped import shelf
+
+LARGEST_ENCODER, LARGEST_MODEL = 40.0, 6.0  # MB
+CHECKED = 20  # test records that a shipped model must answer as its run did
+
+
+def ship_encoder(run: Path, name: str) -> Path:
+    """The finished pretraining run's encoder, in bfloat16, with its card."""
+    report = RunFolder(run).report()
+    if report is None or "corpus" not in report:
+        raise BiograftError(f"'{run}' is no finished pretraining: got no such report.json in it. Finish it first.")
+    backbone = load_backbone(str(run), report["encoder"]["alphabet"])
+    folder = shelf.ROOT / name
+    rounded = backbone.to(torch.bfloat16)
+    if isinstance(rounded, Encoder):
+        esm2.save(rounded, folder)
+    else:
+        native.save(rounded, folder)
+    card = _without_paths(report) | {
+        "name": name,
+        "licence": LICENCE,
+        "attribution": ATTRIBUTION,
+        "data": CORPUS,
+        "curve": _curve(RunFolder(run), report),
+        "limits": list(CORPUS_LIMITS),
+    }
+    write_json(folder / "card.json", card)
+    card["fingerprint"] = load_backbone(name, report["encoder"]["alphabet"]).fingerprint()
+    write_json(folder / "card.json", card)
+    write_text(folder / "MODEL_CARD.md", encoder_card(card))
+    _check_size(name, folder, LARGEST_ENCODER)
+    return folder
+
+
+def _check_size(name: str, folder: Path, most: float) -> None:
+    size = shelf.Shipped(name, folder, {}).megabytes
+    if size > most:
+        raise BiograftError(
+            f"'{folder}' is too large to ship: got {size:.1f} MB, expected at most {most:g}. Remove it."
+        )
+
+
+def _without_paths(content: Any) -> Any:
+    """A report whose files are named without their folders."""
+    if isinstance(content, dict):
+        return {key: _without_paths(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_without_paths(value) for value in content]
+    return Path(content).name if isinstance(content, str) and Path(content).is_absolute() else content
+
+
+def _curve(run: RunFolder, report: Mapping[str, Any]) -> list[dict[str, float]]:
+    """Letters read, perplexity and accuracy at each validation."""
+    steps = [(entry["step"], entry["valid"]) for entry in run.history() if "valid" in entry]
+    each = report["recipe"]["batch_letters"]
+    return [
+        {"letters": step * each, "perplexity": found["perplexity"], "accuracy": found["accuracy"]}
+        for step, found in steps
+    ]
+
+
+def ship_model(run: Path, name: str, encoder: str) -> Path:
+    """The finished fit's head on the shipped encoder, with a sketch of its training records and its card."""
+    report = RunFolder(run).report()
+    if report is None or name not in QUESTIONS:
+        known = ", ".join(QUESTIONS)
+        raise BiograftError(
+            f"Only finished fits with a known name are shipped: got '{run}' as '{name}', expected one of {known}."
+        )
+    bundle = load(run)
+    if not isinstance(bundle.training, Records):
+        raise BiograftError(f"'{run}' holds a sketch only: got a shipped model, expected a run. Name the fit's folder.")
+    fingerprint = load_backbone(encoder, bundle.model.backbone.alphabet.name).fingerprint()
+    if bundle.model.backbone.fingerprint() != fingerprint:
+        raise BiograftError(
+            f"'{run}' does not stand on '{encoder}' as it is shipped: got other weights, expected {fingerprint}. "
+            f"Fit it with --backbone {encoder} --strategy frozen."
+        )
+    training = bundle.training
+    sketch = Sketch.of(training.ids, training.sequences)
+    tested, told = _tested(run, bundle)
+    card = _model_card(name, report, bundle, {"name": encoder, "fingerprint": fingerprint})
+    card["nearest"] = _nearest_error(sketch, tested, told)
+    small = replace(bundle, training=sketch, encoder=encoder, card=card)
+    folder = shelf.ROOT / name
+    small.save(folder)
+    write_text(folder / "MODEL_CARD.md", model_card(name, card))
+    _check_size(name, folder, LARGEST_MODEL)
+    _check_answers(bundle, load(name), tested)
+    return folder
+
+
+def _tested(run: Path, bundle: Bundle) -> tuple[Records, dict[str, list[str]]]:
+    """The run's test records, and its predictions for them."""
+    recipe = read_recipe(run / "recipe.toml")
+    told = {column: list(values) for column, values in table(run / "predictions.tsv").columns.items()}
+    records = read(
+        recipe["table"], sequence=recipe["sequence"], id=recipe.get("id"), alphabet=bundle.model.backbone.alphabet.name,
+        unknown=recipe.get("unknown"),
+    )  # fmt: skip
+    row = {name: place for place, name in enumerate(records.ids)}
+    return records.take([row[name] for name in told["id"]]), told
+
+
+def _nearest_error(sketch: Sketch, tested: Records, told: Mapping[str, list[str]]) -> dict[str, Any]:
+    """The sketch against exact alignments of the test records, which the run has made."""
+    exact = np.array([float(text or 0) for text in told["nearest_identity"]])
+    found = sketch.nearest(tested.sequences)
+    names = [sketch.ids[place] if place >= 0 else "" for place in found.index.tolist()]
+    both = (exact > 0) & (found.identity > 0)
+    off = found.identity[both] - exact[both]
+    by_range = {}
+    for low, high in ((0.0, 0.3), (0.3, 0.5), (0.5, 0.7), (0.7, 1.01)):
+        inside = (exact > 0) & (exact >= low) & (exact < high)
+        by_range[f"{low:.0%} to {min(high, 1):.0%}"] = {
+            "records": int(inside.sum()), "found": int((inside & (found.identity > 0)).sum())
+        }  # fmt: skip
+    same = np.array([one == other for one, other in zip(names, told["nearest"], strict=True)], bool)
+    return {
+        "records": len(exact),
+        "found_of": by_range,
+        "named_without_alignment": int(((exact == 0) & (found.identity > 0)).sum()),
+        "same_protein": float(same[both].mean()) if both.any() else None,
+        "mean_error": float(np.abs(off).mean()) if both.any() else None,
+        "bias": float(off.mean()) if both.any() else None,
+    }
+
+
+def _model_card(name: str, report: Mapping[str, Any], bundle: Bundle, encoder: dict[str, str]) -> dict[str, Any]:
+    question = QUESTIONS[name]
+    metric = bundle.model.kind.metrics[0] if bundle.model.level.name != "residue" else "q3"
+    metrics = report["metrics"]["test"]
+    metric = metric if metric in metrics else next(iter(metrics))
+    found = {side: metrics[metric][side] for side in ("value", "low", "high")}
+    known = tuple(getattr(bundle.model.kind, "classes", ()))
+    return {
+        "name": name,
+        "biograft": report["environment"]["biograft"],
+        "question": question.asks,
+        "classes": {label: question.classes.get(label, "") for label in known},
+        "encoder": encoder,
+        "measured": {"metric": metric, **found, "records": report["data"]["n_test"], "on": "test proteins"},
+        "metrics": _without_paths(metrics),
+        "baselines": _without_paths(report["baselines"]),
+        "data": question.data,
+        "trained_on": len(bundle.training),
+        "limits": list(question.limits),
+        "licence": LICENCE,
+        "attribution": ATTRIBUTION,
+        "recipe": _without_paths(bundle.card.get("recipe", {})),
+    }
+
+
+def _check_answers(bundle: Bundle, small: Bundle, tested: Records) -> None:
+    """The shipped model says what the run's model says."""
+    few, hardware = tested.take(range(min(CHECKED, len(tested)))), Hardware()
+    one, other = (side.predict(few, hardware=hardware).predicted for side in (bundle, small))
+    for first, second in ((one.codes, other.codes), (one.scores, other.scores), (one.values, other.values)):
+        if first is not None and second is not None and not np.array_equal(first, second):
+            raise BiograftError("The shipped model answers otherwise than its run: got other scores. Do not ship it.")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Ship what the command line names."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("what", choices=("encoder", "model"))
+    parser.add_argument("run", type=Path)
+    parser.add_argument("name")
+    parser.add_argument("--encoder", default="protein-small", help="shipped encoder that a model stands on")
+    chosen = parser.parse_args(arguments)
+    try:
+        if chosen.what == "encoder":
+            folder = ship_encoder(chosen.run, chosen.name)
+        else:
+            folder = ship_model(chosen.run, chosen.name, chosen.encoder)
+    except BiograftError as fault:
+        print(f"Error: {fault}", file=sys.stderr)
+        return 2
+    print((folder / "MODEL_CARD.md").read_text(encoding="utf-8"))
+    for file in sorted(folder.iterdir()):
+        print(f"{file.stat().st_size / 1e6:8.3f} MB  {file.name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
