@@ -41,8 +41,8 @@ bench: $(DEVELOPER_STAMP)
 	$(BIN)/python benchmarks/results.py
 
 check: $(DEVELOPER_STAMP)
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks examples
+	$(BIN)/ruff format --check src tests benchmarks examples
 	$(BIN)/mypy
 
 clean:

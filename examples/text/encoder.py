@@ -32,6 +32,8 @@ class TextEncoder(Backbone):
 
     def __init__(self, encoder: Any, tokenizer: Any = None) -> None:
         super().__init__()
+        if getattr(encoder, "pooler", None) is not None:
+            encoder.pooler = None  # reads one vector of all, and no head here asks for it
         self.encoder, self._tokenizer = encoder, tokenizer
         config = encoder.config
         self.width, self.padding = int(config.hidden_size), int(config.pad_token_id or 0)
@@ -76,9 +78,8 @@ class TextEncoder(Backbone):
         lists = [part for part in self.encoder.modules() if isinstance(part, nn.ModuleList)]
         layers = max(lists, key=lambda part: sum(parameter.numel() for parameter in part.parameters()))
         inside = set(layers.parameters())
-        below = [
-            part for part in self.encoder.children() if not inside & set(part.parameters()) and any(part.parameters())
-        ]
+        weighty = [part for part in self.encoder.children() if list(part.parameters())]
+        below = [part for part in weighty if not inside & set(part.parameters())]
         return [nn.ModuleList(below), *layers]
 
     def configuration(self) -> dict[str, Any]:

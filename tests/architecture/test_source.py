@@ -133,7 +133,7 @@ def test_an_error_says_what_is_wrong_and_what_to_do(path: Path) -> None:
 
 def written() -> list[Path]:
     """Every text file of the project that people write."""
-    folders = [PROJECT / name for name in ("src", "tests", "benchmarks", "docs")]
+    folders = [PROJECT / name for name in ("src", "tests", "benchmarks", "docs", "examples")]
     inside = [path for folder in folders for path in sorted(folder.rglob("*")) if "__pycache__" not in path.parts]
     whole = [*inside, *PROJECT.glob("*.md"), *PROJECT.glob("*.toml"), PROJECT / "Makefile"]
     return [path for path in whole if path.suffix in (".py", ".md", ".toml", ".html", "") and path.is_file()]

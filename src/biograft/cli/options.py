@@ -10,8 +10,8 @@ from biograft.errors import BiograftError
 
 __all__ = [
     "FORMS", "LEARN", "READ", "RUN", "AlphabetName", "AsJSON", "BackboneName", "BackboneOf", "Device", "Epochs",
-    "FitLabel", "IdColumn", "Identity", "Lambda", "LevelName", "LogitAdjustment", "Masks", "Pool", "Precision",
-    "Quiet", "Refit", "ReportFolder", "RunFolder", "Sampling", "Seed", "SequenceColumn", "Sequences", "SourceLabel",
+    "FitLabel", "IdColumn", "Identity", "Lambda", "LevelName", "LogitAdjustment", "Masks", "Minutes", "Pool",
+    "Precision", "Quiet", "Refit", "ReportFolder", "RunFolder", "Sampling", "Seed", "SequenceColumn", "Sequences", "SourceLabel",
     "SourceMasks", "SourceTable", "SplitHow", "StrategyName", "StrategyOptions", "Table", "TableOrRecipe",
     "TaskName", "TrainLimit", "Unknown", "UnlabelledFile", "file_to_write", "folder_to_write",
 ]  # fmt: skip
