@@ -11,9 +11,9 @@ from biograft.errors import BiograftError
 __all__ = [
     "FORMS", "LEARN", "READ", "RUN", "AlphabetName", "AsJSON", "BackboneName", "BackboneOf", "Device", "Epochs",
     "FitLabel", "IdColumn", "Identity", "Lambda", "LevelName", "LogitAdjustment", "Masks", "Minutes", "Pool",
-    "Precision", "Quiet", "Refit", "ReportFolder", "RunFolder", "Sampling", "Seed", "SequenceColumn", "Sequences", "SourceLabel",
-    "SourceMasks", "SourceTable", "SplitHow", "StrategyName", "StrategyOptions", "Table", "TableOrRecipe",
-    "TaskName", "TrainLimit", "Unknown", "UnlabelledFile", "file_to_write", "folder_to_write",
+    "Precision", "Quiet", "Refit", "ReportFolder", "RunFolder", "Sampling", "Seed", "SequenceColumn", "Sequences",
+    "SourceLabel", "SourceMasks", "SourceTable", "SplitHow", "StrategyName", "StrategyOptions", "Table",
+    "TableOrRecipe", "TaskName", "TrainLimit", "Unknown", "UnlabelledFile", "file_to_write", "folder_to_write",
 ]  # fmt: skip
 
 FORMS = ".csv .tsv .parquet .fasta .fa .faa .fna, also .gz and .xz"
