@@ -257,6 +257,11 @@ JOBS: dict[str, Callable[[Path], Section]] = {
         "Families of 20,000 proteins", "clusters.py",
         "families of 20,000 proteins: at most 1.5 times the time of MMseqs2, no pair across parts above the threshold",
     ),
+    "shifts": script(
+        "Verdicts on generated shifts", "shifts.py",
+        "sources that help are called *helped*, and that hurt *hurt*, in ≥ 90 % of 50 worlds; useless ones anything in "
+        "≤ 5 %",
+    ),
     "embed": script(
         "A killed `embed` goes on where it was", "embed_resume.py", "a killed `embed` loses no finished vector"
     ),

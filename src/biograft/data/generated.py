@@ -5,6 +5,7 @@ their motifs better than the rest; members of a family are alike, families are n
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -87,16 +88,35 @@ class World:
 
         Every part has families of its own, two records each; classes are as even as they can be.
         """
-        words = self._words(self.seed)
-        generator = np.random.default_rng([self.seed, 2, seed])
+        sizes = {"train": train, "valid": valid, "test": test}
+        return self._classified(sizes, self._words(self.seed), np.random.default_rng([self.seed, 2, seed]))
+
+    def shifted(self, records: int, seed: int, relation: Literal["helpful", "useless", "harmful"]) -> Records:
+        """A source of the target's form, in a part ``train``, whose worth for the target is known.
+
+        ``helpful``: the same motifs decide the same classes. ``harmful``: the same motifs decide other classes, each
+        the next one, so that whoever believes the source is wrong about the target. ``useless``: motifs of another
+        world decide classes of their own, whose names the target doesn't have.
+        """
+        generator = np.random.default_rng([self.seed, 3, seed])
+        if relation == "useless":
+            words = self._words(self.seed + 1000)
+            return self._classified({"train": records}, words, generator, naming="kind {}")
+        shift = 1 if relation == "harmful" else 0
+        return self._classified({"train": records}, self._words(self.seed), generator, shift=shift)
+
+    def _classified(
+        self, sizes: dict[str, int], words: np.ndarray, generator: np.random.Generator, shift: int = 0,
+        naming: str = "class {}",
+    ) -> Records:  # fmt: skip
         sequences, labels, parts, families = [], [], [], []
-        for part, size in (("train", train), ("valid", valid), ("test", test)):
+        for part, size in sizes.items():
             for number in range(size):
                 if number % TARGET_FAMILY == 0:
                     motif = (number // TARGET_FAMILY) % self.motifs
                     ancestor, places = self._ancestor(words[motif : motif + 1], generator)
                 sequences.append(self._member(ancestor, places, generator))
-                labels.append(f"class {CLASSES[motif % self.classes]}")
+                labels.append(naming.format(CLASSES[(motif + shift) % self.classes]))
                 parts.append(part)
                 families.append(f"{part} {number // TARGET_FAMILY}")
         return self._records(sequences, {"label": labels, "set": parts, "family": families})
