@@ -9,13 +9,15 @@ import torch
 from safetensors.torch import load_file
 
 from biograft.backbones import esm2
+from biograft.backbones.bytenet import ByteNet
+from biograft.bundle import load_backbone
 from biograft.data.corpus import hold_out
 from biograft.data.generated import World
 from biograft.data.packed import Packed
 from biograft.data.readers import write_table
 from biograft.data.records import Records
 from biograft.errors import BiograftError
-from biograft.flows.pretrain import pretrain
+from biograft.flows.pretrain import pretrain, summary
 from biograft.flows.pretrain_recipe import PretrainRecipe
 
 TINY = {"layers": 1, "width": 16, "heads": 2, "window": 40, "batch_letters": 512, "held_out": 6, "source_letters": 256}
@@ -91,6 +93,16 @@ def test_masked_letters_are_learned(recipe: PretrainRecipe, tmp_path: Path) -> N
                     source=(), source_label=(), source_mask=(), source_weight=())  # fmt: skip
     report = pretrain(alone, tmp_path / "run").report
     assert report["metrics"]["valid"]["perplexity"] < 2.5  # 20 before it learned anything
+
+
+def test_convolutions_are_pretrained_by_the_same_flow(recipe: PretrainRecipe, tmp_path: Path) -> None:
+    result = pretrain(replace(recipe, architecture="bytenet", layers=2), tmp_path / "run")
+    assert result.report["encoder"]["architecture"] == "bytenet"
+    backbone = load_backbone(str(result.folder), "protein")
+    assert isinstance(backbone, ByteNet) and backbone.pretrained and backbone.width == 16
+    fresh = ByteNet(backbone.alphabet, backbone.shape)
+    assert fresh.fingerprint() != backbone.fingerprint()
+    assert "2 blocks of width 16 (bytenet)" in summary(result.report)[0]
 
 
 def test_relatives_of_what_is_held_out_are_left_out() -> None:
