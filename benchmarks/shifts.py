@@ -77,10 +77,9 @@ def learned(prepared: Prepared, strategy: Strategy, source: Path, seed: int, fol
     model = Model(net, strategy.head(net, prepared.level, prepared.kind), prepared.level, prepared.kind)
     recipe = Recipe(source=str(source), source_label="label")
     parts = {name: examples(prepared, name, net) for name in ("train", "valid", "test")}
-    lesson = Lesson(
-        parts["train"], parts["valid"], Hardware(), seed, Training(steps=STEPS, batch_letters=LETTERS, every=STEPS // 8, patience=8),
-        {SOURCE: lambda model: Source.of(recipe, model, 0)},
-    )  # fmt: skip
+    training = Training(steps=STEPS, batch_letters=LETTERS, every=STEPS // 8, patience=8)
+    companions = {SOURCE: lambda model: Source.of(recipe, model, 0)}
+    lesson = Lesson(parts["train"], parts["valid"], Hardware(), seed, training, companions)
     lesson.carry_out(model, strategy, RunFolder.open(folder, {}))
     return prepared.kind.decode(model.outputs(parts["test"].rows, Hardware()))
 
