@@ -55,7 +55,7 @@ def test_a_broken_folder_says_what_is_broken(folder: Path) -> None:
     with pytest.raises(BiograftError, match=r"damaged or cut off .* Copy it again"):
         native.load(folder)
     save_file({**weights, "normalise.bias": weights["normalise.bias"] * float("nan")}, path)
-    with pytest.raises(BiograftError, match="'normalise.bias' .* not finite"):
+    with pytest.raises(BiograftError, match=r"'normalise.bias' .* not finite"):
         native.load(folder)
     save_file({name: value for name, value in weights.items() if name != "normalise.bias"}, path)
     with pytest.raises(BiograftError, match=r"don't fit its config.json \(Missing key.*normalise.bias"):
