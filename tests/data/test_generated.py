@@ -21,8 +21,13 @@ def found_families(records: Records) -> np.ndarray:
 
 @pytest.mark.parametrize(
     "records",
-    [WORLD.source(200, seed=0), WORLD.source(200, seed=0, useful=False), WORLD.target(60, 120, seed=0, valid=12)],
-    ids=["related source", "unrelated source", "target"],
+    [
+        WORLD.source(200, seed=0),
+        WORLD.source(200, seed=0, useful=False),
+        WORLD.target(60, 120, seed=0, valid=12),
+        WORLD.shifted(60, 0, "harmful"),
+    ],
+    ids=["related source", "unrelated source", "target", "harmful source"],
 )
 def test_families_are_families_at_40_percent(records: Records) -> None:
     named = np.unique(records.column("family"), return_inverse=True)[1]
@@ -75,6 +80,23 @@ def test_the_unrelated_source_knows_none_of_the_motifs() -> None:
     assert len(others) == 6
     assert max(sum(a == b for a, b in zip(word, other, strict=True)) for word in words for other in others) < 5
     assert not any(word in sequence for word in words for sequence in unrelated.sequences)
+
+
+def test_helpful_and_harmful_sources_tell_the_same_motifs_apart_and_disagree_on_what_they_mean() -> None:
+    words = {mark: min(found) for mark, found in motifs_in(STILL.source(200, seed=0)).items()}
+    for relation, shift in (("helpful", 0), ("harmful", 1)):
+        made = STILL.shifted(60, 1, relation)  # type: ignore[arg-type]
+        assert set(made.column("set")) == {"train"}
+        for sequence, label in zip(made.sequences, made.column("label"), strict=True):
+            (mark,) = [mark for mark, word in words.items() if word in sequence]
+            assert label == f"class {'ABC'[(ord(mark) - ord('b') + shift) % 3]}"
+
+
+def test_a_useless_source_knows_neither_the_motifs_nor_the_names() -> None:
+    words = {min(found) for found in motifs_in(STILL.source(200, seed=0)).values()}
+    useless = STILL.shifted(60, 1, "useless")
+    assert not any(word in sequence for word in words for sequence in useless.sequences)
+    assert set(useless.column("label")) == {"kind A", "kind B", "kind C"}
 
 
 def test_classes_are_even_in_every_part() -> None:

@@ -75,9 +75,41 @@ def test_folders_differ_where_candidates_do() -> None:
     assert Candidate("cnn", "full").folder(2) == "cnn-full-seed2"
 
 
+def test_choices_of_a_strategy_are_in_its_name_its_folder_and_its_recipe() -> None:
+    found = chosen(
+        backbones=("cnn",),
+        strategies=("full", "full:weight_decay=0:learning_rate=1e-3"),
+        options=("full:learning_rate=1e-4", "scratch:dropout=0"),
+    )
+    assert [one.name for one in found] == [
+        "cnn, scratch dropout=0", "cnn, full learning_rate=1e-4", "cnn, full learning_rate=1e-3 weight_decay=0",
+    ]  # fmt: skip
+    assert found[2].recipe(Recipe(), 0).strategy_option == ("learning_rate=1e-3", "weight_decay=0")
+    assert found[2].folder(1, 25) == "cnn-full-learning_rate-1e-3-weight_decay-0-n25-seed1"
+    assert len({one.folder(0) for one in found}) == 3
+    assert found[2].twin_among(found) == found[0]
+    assert found[0].twin_among(found) is None
+
+
+def test_limits_go_from_small_to_large_and_end_with_all() -> None:
+    assert Field(limits=("100", "25", "all")).steps(300) == (25, 100, None)
+    assert Field(limits=("25", "500", "400", "25")).steps(300) == (25, None), "beyond the table is all of it"
+    assert Field(limits=("25", "100")).steps(300) == (25, 100)
+    assert Field().steps(300) == (None,)
+    few = Candidate("cnn", "scratch").recipe(Recipe(), 3, 25)
+    assert (few.train_limit, few.seed, few.refit) == (25, 3, False)
+    assert Candidate("cnn", "scratch").recipe(Recipe(train_limit=9), 3).train_limit == 9
+
+
 @pytest.mark.parametrize(
     ("choices", "says"),
     [
+        ({"strategies": ("full:learning=1",)}, "Strategy 'full' has no choice 'learning'"),
+        ({"options": ("learning_rate=1",)}, "got 'learning_rate=1', expected STRATEGY:NAME=VALUE"),
+        ({"options": ("full",)}, "got 'full', expected STRATEGY:NAME=VALUE"),
+        ({"options": ("lora:rank=4",)}, "doesn't take part: got 'lora', expected one of frozen, scratch"),
+        ({"limits": ("many",)}, "--limits are numbers of training records: got 'many'"),
+        ({"limits": ("1",)}, "got '1', expected 2 or more each, or all"),
         ({"strategies": ("frozne",)}, "Did you mean 'frozen'?"),
         ({"backbones": ("nothing",)}, "Unknown backbone: got 'nothing'"),
         ({"weights": ("1",)}, "got 1 and no --source"),

@@ -65,7 +65,15 @@ def curve_lines(content: Mapping[str, Any]) -> list[str]:
         rows = [[name, rival, *(texts.get(labels, "–") for labels in curve["labels"])]
                 for (name, rival), texts in held.items()]  # fmt: skip
         told += [*_columns([titles, *rows]), ""]
-    return [*told, "More labels", *(f"  {row['name']}: {row['growth']['sentence']}" for row in curve["candidates"]), ""]
+    return [*told, "More labels", *(f"  {names}: {sentence}" for names, sentence in _growth(curve)), ""]
+
+
+def _growth(curve: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Sentences, each once, behind the names of those it is true of."""
+    found: dict[str, list[str]] = {}
+    for row in curve["candidates"]:
+        found.setdefault(row["growth"]["sentence"], []).append(row["name"])
+    yield from (("; ".join(names), sentence) for sentence, names in found.items())
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -88,7 +96,7 @@ def curve_section(content: Mapping[str, Any]) -> str:
     if curve is None:
         return ""
     drawn = tag("figure", _drawn(content, curve) + tag("figcaption", escape(HOW)))
-    said = [tag("b", escape(f"{row['name']}: ")) + escape(row["growth"]["sentence"]) for row in curve["candidates"]]
+    said = [tag("b", escape(f"{names}: ")) + escape(sentence) for names, sentence in _growth(curve)]
     growth = "".join(tag("p", text) for text in said)
     told = tag("div", tag("h3", f"What would {curve['more']:,} more labels bring?") + growth)
     parts = tag("section", drawn + told, class_="pair") + _values(curve) + _needed(curve)

@@ -80,8 +80,8 @@ def _drawn(found: Mapping[str, Any]) -> str:
     marked = sorted((across(point["source"]["value"]), down(point["target"]["value"])) for point in points
                     if point["non_dominated"])  # fmt: skip
     parts.append(tag("polyline", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in marked), class_="curve ours"))
-    for point in points:
-        parts += _cross(point, across, down)
+    for place, point in enumerate(sorted(points, key=lambda point: float(point["source"]["value"]))):
+        parts += _cross(point, across, down, above=place % 2 == 0)
     said = "; ".join(f"{_named(point)} {_dot(point, 'source').text}, {_dot(point, 'target').text}" for point in points)
     return figure(330, f"Source against target score: {said}", parts)
 
@@ -91,8 +91,8 @@ def _axis(points: Sequence[Mapping[str, Any]], side: str, start: float, end: flo
     return Axis.around(np.array([number for number in numbers if number is not None], dtype=np.float64), start, end)
 
 
-def _cross(point: Mapping[str, Any], across: Axis, down: Axis) -> list[str]:
-    """A point with its two intervals and its λ."""
+def _cross(point: Mapping[str, Any], across: Axis, down: Axis, above: bool) -> list[str]:
+    """A point with its two intervals and its λ, above or below it, so that neighbours don't cover each other."""
     source, target = point["source"], point["target"]
     x, y, kind = across(source["value"]), down(target["value"]), "ours" if point["non_dominated"] else "other"
     parts = []
@@ -103,5 +103,9 @@ def _cross(point: Mapping[str, Any], across: Axis, down: Axis) -> list[str]:
     parts.append(tag("circle", cx=x, cy=y, r=5.0, class_=f"dot {kind}"))
     late = x > 0.8 * WIDTH
     text = f"λ={point['lambda']}" if point["lambda"] else point["name"]
-    parts.append(words(x + (-8 if late else 8), y - 8, text, "end" if late else "start", class_=f"head {kind}"))
+    parts.append(
+        words(
+            x + (-8 if late else 8), y - 8 if above else y + 18, text, "end" if late else "start", class_=f"head {kind}"
+        )
+    )
     return parts

@@ -231,7 +231,7 @@ def growth(points: Sequence[Point], luck: Luck, sign: float, more: int, ceiling:
     curves = curves[np.isfinite(curves).all(axis=1)]
     if not np.isfinite(curve).all() or len(curves) < 2:
         return Growth(labels[-1], more, reason="the metric is undefined at a point")
-    errors = _errors(curves)
+    errors = _errors(curve, curves)
     fits = power_law(labels, np.vstack([curve, curves]), errors)
     if _misfit(labels, curve, curves, fits[:1], errors) < DOUBTFUL:
         return Growth(labels[-1], more, reason="the points do not follow a power law, so that none can be drawn on")
@@ -249,7 +249,8 @@ def _misfit(labels: Sequence[int], curve: np.ndarray, curves: np.ndarray, fit: n
     lawful = _law(labels, fit)[0]
     again = lawful + curves - curve
     losses = (((again - _law(labels, power_law(labels, again, errors))) / errors) ** 2).sum(axis=1)
-    return float((losses >= (((curve - lawful) / errors) ** 2).sum()).mean())
+    loss = float((((curve - lawful) / errors) ** 2).sum())
+    return float((losses >= loss).mean()) if loss > 1 else 1.0  # one standard error in all is no misfit
 
 
 def _law(labels: Sequence[int], fits: np.ndarray) -> np.ndarray:
@@ -259,10 +260,13 @@ def _law(labels: Sequence[int], fits: np.ndarray) -> np.ndarray:
     return found
 
 
-def _errors(curves: np.ndarray) -> np.ndarray:
-    """Standard errors by the middle two thirds of the replicates: Student's tails of few runs have no variance."""
+def _errors(curve: np.ndarray, curves: np.ndarray) -> np.ndarray:
+    """Standard errors by the middle two thirds of the replicates: Student's tails of few runs have no variance.
+
+    At least a hundredth of the curve's range, closer than which no law needs to come.
+    """
     low, high = np.quantile(curves, [0.1587, 0.8413], axis=0)
-    found: np.ndarray = np.maximum((high - low) / 2, 1e-9)
+    found: np.ndarray = np.maximum((high - low) / 2, 0.01 * np.ptp(curve) + 1e-9)
     return found
 
 
