@@ -43,6 +43,7 @@ def ship_encoder(run: Path, name: str) -> Path:
         raise BiograftError(f"'{run}' is no finished pretraining: got no such report.json in it. Finish it first.")
     backbone = load_backbone(str(run), report["encoder"]["alphabet"])
     folder = shelf.ROOT / name
+    _check_size(name, 2e-6 * sum(value.numel() for value in backbone.state_dict().values()), LARGEST_ENCODER)
     rounded = backbone.to(torch.bfloat16)
     if isinstance(rounded, Encoder):
         esm2.save(rounded, folder)
@@ -113,11 +114,12 @@ def ship_model(run: Path, name: str, encoder: str) -> Path:
     tested, told = _tested(run, bundle)
     card = _model_card(name, report, bundle, {"name": encoder, "fingerprint": fingerprint})
     card["nearest"] = _nearest_error(sketch, tested, told)
+    arrays = (sketch.hashes, sketch.digests, *(value.numpy() for value in bundle.model.head.state_dict().values()))
+    _check_size(name, 1e-6 * sum(array.nbytes for array in arrays), LARGEST_MODEL)
     small = replace(bundle, training=sketch, encoder=encoder, card=card)
     folder = shelf.ROOT / name
     small.save(folder)
     write_text(folder / "MODEL_CARD.md", model_card(name, card))
-    _check_size(name, folder, LARGEST_MODEL)
     _check_answers(bundle, load(name), tested)
     return folder
 

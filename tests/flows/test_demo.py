@@ -2,19 +2,33 @@
 
 import functools
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from biograft.backbones import esm2
+from biograft.backbones.encoder import Encoder, EncoderConfiguration
+from biograft.data.alphabet import PROTEIN
 from biograft.errors import BiograftError
 from biograft.evaluation.intervals import Interval
 from biograft.evaluation.verdict import Verdict
+from biograft.files import write_json
 from biograft.flows import demo as module
 from biograft.flows.demo import KNOWN, RIVAL, Sizes, demo, tables
+from biograft.shipped import shelf
 from biograft.training import Training
 
 SMALL = Sizes(source=24, train=12, valid=6, test=24, new=6, epochs=1.0)
 RUNS = ("related", "unrelated", RIVAL, *KNOWN)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Only what a test ships itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shelf, "ROOT", tmp_path_factory.mktemp("shipped"))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +82,19 @@ def test_a_second_call_reads_what_is_there(made: tuple[Path, list[str], list[str
     stages: list[str] = []
     assert demo(out, sizes=SMALL, progress=lambda stage, done, total: stages.append(stage)) == lines
     assert {stage.split(": ")[1] for stage in stages} == {"read"}
+
+
+def test_an_encoder_of_the_package_is_grafted_too(
+    made: tuple[Path, list[str], list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(shelf, "ROOT", tmp_path)
+    esm2.save(Encoder(PROTEIN, EncoderConfiguration(layers=1, width=16, heads=2)), tmp_path / "tiny")
+    write_json(tmp_path / "tiny" / "card.json", {"encoder": {"alphabet": "protein"}})
+    lines = demo(made[0], sizes=SMALL)
+    assert [line for line in lines if line.split()[:1] == ["tiny-frozen"]]
+    (place,) = [place for place, line in enumerate(lines) if line.startswith("  tiny-frozen: ")]
+    assert "Nobody knew" in lines[place + 1]
+    assert [line for line in lines if line in made[1]] == made[1], "the rest is as without it"
 
 
 def test_another_seed_does_not_overwrite(made: tuple[Path, list[str], list[str]]) -> None:
