@@ -120,3 +120,13 @@ def test_limits_go_from_small_to_large_and_end_with_all() -> None:
 def test_wrong_choices_are_refused_at_once(choices: dict[str, object], says: str) -> None:
     with pytest.raises(BiograftError, match=says.replace("?", r"\?")):
         chosen(**choices)  # type: ignore[arg-type]
+
+
+def test_unlabelled_records_reach_those_strategies_alone_that_read_them(trained: str) -> None:
+    shared = Recipe(unlabelled="others.fasta", logit_adjustment=1.0)
+    found = chosen(shared=shared, backbones=(trained,), strategies=("full", "coral", "adversarial"))
+    read = {one.strategy: one.recipe(shared, 0).unlabelled for one in found}
+    assert read == {"scratch": None, "full": None, "coral": "others.fasta", "adversarial": "others.fasta"}
+    assert {one.recipe(shared, 0).logit_adjustment for one in found} == {1.0}
+    with pytest.raises(BiograftError, match="No strategy of the comparison reads unlabelled records"):
+        chosen(shared=shared, backbones=(trained,), strategies=("full",))

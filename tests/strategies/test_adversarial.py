@@ -117,7 +117,7 @@ def test_both_domains_have_the_same_say_and_a_blind_head_loses_log_two(net: Any)
 
 def test_domains_are_told_less_well_than_after_full_fine_tuning(net: Any, tmp_path: Path) -> None:
     apart = {}
-    for strategy in (Full(learning_rate=3e-3), Adversarial(learning_rate=3e-3, domain_learning_rate=1e-2)):
+    for strategy in (Full(learning_rate=3e-3), Adversarial(weight=1.0, learning_rate=3e-3, domain_learning_rate=1e-2)):
         model = net(strategy)
         learner = trained(strategy, model, tmp_path / strategy.name, 150)
         both: Batch = domains().batch(np.arange(96))

@@ -17,6 +17,7 @@ from biograft.cli.options import (
     IdColumn,
     Identity,
     LevelName,
+    LogitAdjustment,
     Masks,
     Pool,
     Precision,
@@ -31,6 +32,7 @@ from biograft.cli.options import (
     TaskName,
     TrainLimit,
     Unknown,
+    UnlabelledFile,
     folder_to_write,
 )
 from biograft.cli.screen import numbers, progress, say
@@ -112,6 +114,8 @@ def compare(
             also=("--lambda",),
         ),
     ] = "",
+    unlabelled: UnlabelledFile = None,
+    logit_adjustment: LogitAdjustment = None,
     seed: Seed = 0,
     sequence: SequenceColumn = "sequence",
     id: IdColumn = None,
@@ -141,7 +145,7 @@ def compare(
             "identity": identity, "train_limit": train_limit, "epochs": epochs, "source": source,
             "source_label": source_label, "source_mask": list(source_mask or ()), "seed": seed, "sequence": sequence,
             "id": id, "alphabet": alphabet, "unknown": unknown, "mask": list(mask or ()), "device": device,
-            "precision": precision,
+            "precision": precision, "unlabelled": unlabelled, "logit_adjustment": logit_adjustment,
         }
     )  # fmt: skip
     entrants = Field(

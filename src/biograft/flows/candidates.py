@@ -11,6 +11,7 @@ from biograft.errors import BiograftError
 from biograft.files import digest
 from biograft.flows.recipe import Recipe
 from biograft.flows.sources import SOURCE
+from biograft.flows.unlabelled import UNLABELLED
 from biograft.strategies.choices import strategy_of
 from biograft.tasks.task import Level
 
@@ -92,6 +93,11 @@ class Candidate:
         """Whether it learns a source together with the target."""
         return SOURCE in catalog.resolve("strategies", self.strategy).streams
 
+    @property
+    def draws_unlabelled(self) -> bool:
+        """Whether it reads unlabelled records beside the training part."""
+        return UNLABELLED in catalog.resolve("strategies", self.strategy).streams
+
     def folder(self, seed: int, limit: int | None = None) -> str:
         """Name of the run's folder: the same in every call, and no two alike."""
         parts = [Path(self.backbone).name.replace("@", "-"), self.strategy, *([self.weight] if self.weight else [])]
@@ -106,6 +112,7 @@ class Candidate:
             shared, backbone=self.backbone, strategy=self.strategy, strategy_option=self.options, lambda_=self.weight,
             seed=seed, refit=False, train_limit=shared.train_limit if limit is None else limit,
         )  # fmt: skip
+        own = own if self.draws_unlabelled else replace(own, unlabelled=None)
         return own if self.draws_from_source else replace(own, source="", source_label="", source_mask=(), lambda_="")
 
     def twin_among(self, everyone: Sequence["Candidate"]) -> "Candidate | None":
@@ -147,6 +154,11 @@ def candidates(shared: Recipe, entrants: Field, alphabet: str, level: Level) -> 
             source = plain.draws_from_source
             plain = replace(plain, transfer=strategy != TWIN and (backbone.pretrained or source))
             found += [replace(plain, weight=weight) for weight in weights] if source and weights else [plain]
+    if shared.unlabelled and not any(one.draws_unlabelled for one in found):
+        raise BiograftError(
+            f"No strategy of the comparison reads unlabelled records: got --unlabelled {shared.unlabelled}. Add "
+            "adversarial or coral to --strategies, or leave the file out."
+        )
     unused = sorted(usual_options.keys() - {one.strategy for one in found})
     if unused:
         raise BiograftError(

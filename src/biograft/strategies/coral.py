@@ -55,7 +55,7 @@ class Coral(Strategy):
 
     name: ClassVar[str] = "coral"
     streams: ClassVar[tuple[str, ...]] = ("target", UNLABELLED)
-    weight: float = 0.3
+    weight: float = 0.1
     learning_rate: float = 3e-4
     head_learning_rate: float = 1e-3
     weight_decay: float = 0.01
@@ -65,7 +65,7 @@ class Coral(Strategy):
         if not (self.weight >= 0 and math.isfinite(self.weight)):
             raise BiograftError(
                 f"Choice 'weight' is how strongly the domains are made alike: got {self.weight:g}, expected 0 or more. "
-                "0.3 is usual."
+                "0.1 is usual."
             )
 
     def head(self, backbone: Backbone, level: Level, kind: LabelKind) -> nn.Module:
