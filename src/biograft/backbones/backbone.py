@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from biograft.data.alphabet import Alphabet
 from biograft.data.packed import Packed
+from biograft.errors import BiograftError
 from biograft.files import digest
 
 __all__ = ["Backbone", "tiles"]
@@ -74,6 +75,39 @@ class Backbone(nn.Module, ABC):
     def blocks(self) -> list[nn.Module]:
         """Parts that can be unfrozen one after the other, bottom to top; empty where nothing is learned."""
         return []
+
+    @property
+    def heights(self) -> int:
+        """Layers whose vectors can be had one by one; the highest are those that :meth:`forward` gives."""
+        return 1
+
+    def tower(self, batch: Packed) -> Packed:
+        """Vectors of all layers, bottom to top, each after the closing norm: ``(tokens, heights, width)``."""
+        return batch.with_values(self(batch).values[:, None])
+
+    def lower(self, height: int) -> Self:
+        """A backbone of its own that ends at a layer from 1 to :attr:`heights` and gives that layer of :meth:`tower`.
+
+        Raises:
+            BiograftError: there is no such layer, or it can't be had alone.
+        """
+        if height == self.heights:
+            return self
+        told = f"layers 1 to {self.heights}" if self.heights > 1 else "its last layer alone"
+        if not 1 <= height < self.heights:
+            raise BiograftError(
+                f"Backbone '{self.name}' gives vectors of {told}: got layer {height}. Choose layer=last, or another "
+                "backbone."
+            )
+        made = self._ending_at(height)
+        weights = self.state_dict()
+        made.load_state_dict({name: weights[name] for name in made.state_dict()})
+        made.pretrained = self.pretrained
+        return made.eval()
+
+    def _ending_at(self, height: int) -> Self:
+        """Of the same architecture, with fewer layers and any weights; only asked where :attr:`heights` is above 1."""
+        raise NotImplementedError
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change with the architecture or any weight."""

@@ -4,7 +4,7 @@ Reports show them beside every pretrained backbone. An ambiguity letter is zeros
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -191,6 +191,24 @@ class DilatedCNN(Backbone):
         for layer in self.layers:
             line = layer(line)
         return batch.with_values(self.normalise(line.closed()))
+
+    @property
+    def heights(self) -> int:
+        """One per residual block."""
+        return max(1, len(self.layers))
+
+    def tower(self, batch: Packed) -> Packed:
+        """``(tokens, blocks, width)``, each after the closing norm."""
+        line = with_gaps(batch.with_values(self.embedding(batch.values.int())), self.gap)
+        found = []
+        for layer in self.layers:
+            line = layer(line)
+            found.append(self.normalise(line.closed()))
+        return batch.with_values(torch.stack(found, dim=1)) if found else super().tower(batch)
+
+    def _ending_at(self, height: int) -> Self:
+        with torch.random.fork_rng([]):
+            return type(self)(self.alphabet, replace(self.shape, dilations=self.shape.dilations[:height]))
 
     def blocks(self) -> list[nn.Module]:
         """Embedding, then the residual blocks; the last one together with the closing normalisation."""

@@ -4,9 +4,10 @@ Narrow dilated convolutions between two linear layers: a quarter of a transforme
 with the letters alone, and what stands near counts from the first step.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -102,6 +103,24 @@ class ByteNet(LanguageBackbone):
         for layer in self.layers:
             line = layer(line)
         return batch.with_values(self.normalise(line.closed()))
+
+    @property
+    def heights(self) -> int:
+        """One per residual block."""
+        return max(1, len(self.layers))
+
+    def tower(self, batch: Packed) -> Packed:
+        """``(tokens, blocks, width)``, each after the closing norm."""
+        line = with_gaps(batch.with_values(self.embedding(batch.values.int())), self.gap)
+        found = []
+        for layer in self.layers:
+            line = layer(line)
+            found.append(self.normalise(line.closed()))
+        return batch.with_values(torch.stack(found, dim=1)) if found else super().tower(batch)
+
+    def _ending_at(self, height: int) -> Self:
+        with torch.random.fork_rng([]):
+            return type(self)(self.alphabet, replace(self.shape, layers=height, language_head=False))
 
     def token_ids(self, codes: Tensor) -> Tensor:
         """Codes are rows of the embedding as they stand."""

@@ -5,7 +5,7 @@ Linear layers run over all tokens at once, attention within each row.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Self
 
 import torch
@@ -166,6 +166,24 @@ class Encoder(LanguageBackbone):
             if height in wanted:
                 found[height] = values[letters] if height < top else self.normalise(values[letters])
         return batch.with_values(torch.stack([found[layer] for layer in wanted], dim=1))
+
+    @property
+    def heights(self) -> int:
+        """One per transformer block."""
+        return len(self.layers)
+
+    def tower(self, batch: Packed) -> Packed:
+        """``(tokens, layers, width)``; unlike :meth:`hidden`, all after the closing norm."""
+        values, positions, letters = self._embed(batch)
+        found = []
+        for layer in self.layers:
+            values = layer(values, positions)
+            found.append(self.normalise(values[letters]))
+        return batch.with_values(torch.stack(found, dim=1))
+
+    def _ending_at(self, height: int) -> Self:
+        with torch.random.fork_rng([]):
+            return type(self)(self.alphabet, replace(self.shape, layers=height, language_head=False))
 
     def token_ids(self, codes: Tensor) -> Tensor:
         """Codes ``(tokens,)`` -> ids in the vocabulary, the targets of masked-language modelling."""

@@ -1,7 +1,7 @@
 """Where a strategy meets a table: the model is built, learns, and answers for the records of a part."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from biograft.errors import BiograftError
 from biograft.flows.answers import SOURCE_ANSWERS, keep
 from biograft.flows.classes import balanced_stream, check_sampling, shift_solved
 from biograft.flows.inputs import Inputs, fixed_features
+from biograft.flows.layers import at_layer
 from biograft.flows.learning import Companion, Lesson
 from biograft.flows.pace import Pace, measure
 from biograft.flows.prepare import Prepared
@@ -44,6 +45,7 @@ class Attempt:
         outcome: of the loop; None where it wasn't needed.
         notes: sentences for the report.
         valid: ``(units, width)`` outputs for the validation part.
+        layer: of the notes, those on the layer of the backbone that is read.
     """
 
     model: Model
@@ -52,6 +54,7 @@ class Attempt:
     outcome: Outcome | None
     notes: list[str]
     valid: np.ndarray
+    layer: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,11 +81,11 @@ class Workshop:
             folder: of the loop's state and log.
             steps: None takes the usual number.
         """
-        model, plan, inputs = self._built(strategy)
+        model, plan, inputs, layer = self._built(strategy)
         with self.clock.stage("train") as told, inputs.read_by(model):
             learned = self._lesson(inputs, steps).carry_out(model, plan, folder, told)
-        notes = [*learned.notes, *self._told(learned.companions, folder)]
-        return Attempt(model, plan, inputs, learned.outcome, notes, self._outputs(model, inputs, "valid"))
+        notes = [*layer, *learned.notes, *self._told(learned.companions, folder)]
+        return Attempt(model, plan, inputs, learned.outcome, notes, self._outputs(model, inputs, "valid"), layer)
 
     def solved_again(self, made: Attempt) -> list[str]:
         """Learn from the validation part too, once it has told what it is for: a solved head has no state to choose."""
@@ -93,7 +96,7 @@ class Workshop:
             shift_solved(model)
             made.strategy.finish(model)
         told = "Solved on the training part for the numbers of the validation part, then on both together"
-        return [f"{told} ({len(both):,} records): {note}" for note in notes]
+        return [*made.layer, *(f"{told} ({len(both):,} records): {note}" for note in notes)]
 
     def answers(self, made: Attempt, part: str) -> np.ndarray:
         """``(units, width)`` outputs for a part."""
@@ -101,14 +104,15 @@ class Workshop:
 
     def pace(self, strategy: str) -> Pace:
         """Time a strategy on a model that is thrown away."""
-        model, plan, inputs = self._built(strategy)
+        model, plan, inputs, _ = self._built(strategy)
         lengths = self.prepared.records.lengths
         answered = float(lengths.sum() / lengths[self.prepared.split.rows("valid")].sum())
         points = getattr(plan, "points", 0)  # between two states, all of which are judged at the end
         with self.clock.stage("train"), inputs.read_by(model):
             return measure(self._lesson(inputs), model, plan, answered + points)
 
-    def _built(self, name: str) -> tuple[Model, Strategy, Inputs]:
+    def _built(self, name: str) -> tuple[Model, Strategy, Inputs, list[str]]:
+        """Model, plan, what the model reads, and sentences on the layer of the backbone that is read."""
         recipe, prepared = self.recipe, self.prepared
         torch.manual_seed(recipe.seed)
         backbone = self._backbone()
@@ -116,8 +120,10 @@ class Workshop:
         check_unlabelled(recipe, strategy)
         check_sampling(recipe.sampling, strategy, prepared.level, prepared.kind)
         level = _pooled(recipe.pool, prepared.level, backbone, prepared.records)
-        model = Model(backbone, strategy.head(backbone, level, prepared.kind), level, prepared.kind)
-        return model, strategy, Inputs.of(model, strategy, prepared, self.hardware, self.clock)
+        head = strategy.head(backbone, level, prepared.kind)
+        backbone, told = at_layer(backbone, strategy, level, prepared, self.hardware, self.clock, recipe.seed)
+        model = Model(backbone, head, level, prepared.kind)
+        return model, strategy, Inputs.of(model, strategy, prepared, self.hardware, self.clock), told
 
     def _backbone(self) -> Backbone:
         name = self.recipe.backbone

@@ -3,7 +3,7 @@
 import numpy as np
 
 from biograft.errors import BiograftError
-from biograft.evaluation.shrinkage import ledoit_wolf
+from biograft.evaluation.shrinkage import solved
 from biograft.strategies.held_out import HeldOut, classes_of
 from biograft.strategies.inner import Folds, Scaled, check, scalings, threads_for
 from biograft.strategies.linear import LinearFit
@@ -75,15 +75,6 @@ def _solved(values: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarr
     np.add.at(means, codes, values)
     means /= counts[:, None]
     rest = values - means[codes]
-    share, variance = ledoit_wolf(rest)
-    slope, sphere = (1 - share) / len(rest), max(share * variance, _LEAST / values.shape[1])
-    if len(rest) < values.shape[1]:  # Woodbury's identity: a system of rows instead of features
-        inner = slope * (rest @ rest.T)
-        inner.flat[:: len(inner) + 1] += sphere
-        weight = (means - slope * np.linalg.solve(inner, rest @ means.T).T @ rest) / sphere
-    else:
-        covariance = slope * (rest.T @ rest)
-        covariance.flat[:: len(covariance) + 1] += sphere
-        weight = np.linalg.solve(covariance, means.T).T
+    weight, share = solved(rest, means, _LEAST / values.shape[1])
     bias = np.log(counts / len(codes)) - 0.5 * np.einsum("ij,ij->i", weight, means)
     return weight, bias, share
