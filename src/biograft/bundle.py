@@ -265,7 +265,13 @@ def load_backbone(name: str, alphabet: str) -> Backbone:
 def _with_weights(name: str, alphabet: str) -> Backbone:
     check_backbone(name)
     if (shipped := shelf.find(name, shelf.backbones())) is not None:
-        return _checkpoint(shipped.folder, alphabet, "")
+        backbone = _checkpoint(shipped.folder, alphabet, "")
+        if shipped.card.get("fingerprint", (there := backbone.fingerprint())) != there:
+            raise BiograftError(
+                f"The weights of '{name}' in '{shipped.folder}' are not those of its card: got {there}, expected "
+                f"{shipped.card['fingerprint']}. Install biograft again."
+            )
+        return backbone
     published = {known.name: known.repository for known in catalog.CHECKPOINTS}
     name = published.get(name, name)
     folder, origin = Path(name), ""

@@ -194,6 +194,8 @@ def test_other_weights_of_the_encoder_are_refused(made: Made, monkeypatch: pytes
     shutil.copy(tmp_path / "other" / "model.safetensors", root / NAME / "model.safetensors")
     with pytest.raises(BiograftError, match=rf"was made on other weights of '{NAME}': got \w{{16}}, expected \w{{16}}"):
         load("localization")
+    with pytest.raises(BiograftError, match=r"are not those of its card: got \w{16}, expected \w{16}\. Install"):
+        load_backbone(NAME, "protein")
     weights = root / NAME / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-40])
     with pytest.raises(BiograftError, match="is damaged or cut off"):
