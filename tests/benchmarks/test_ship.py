@@ -15,7 +15,8 @@ import torch
 from safetensors import safe_open
 from typer.testing import CliRunner, Result
 
-from biograft.backbones import esm2
+from biograft.backbones import esm2, native
+from biograft.backbones.bytenet import ByteNet, ByteNetConfiguration
 from biograft.backbones.encoder import Encoder, EncoderConfiguration
 from biograft.bundle import load, load_backbone
 from biograft.cli import app
@@ -44,13 +45,18 @@ def ship() -> Iterator[ModuleType]:
             sys.modules.pop(name)
 
 
-def pretrained(folder: Path, seed: int = 0) -> Path:
+def pretrained(folder: Path, seed: int = 0, convolutions: bool = False) -> Path:
     """What `biograft pretrain` leaves, without the training."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        encoder = Encoder(PROTEIN, EncoderConfiguration(layers=2, width=32, heads=2))
-    esm2.save(encoder, folder / "model")
-    shape = {"architecture": "encoder", **encoder.configuration(), "parameters": 12345}
+        encoder: Encoder | ByteNet
+        if convolutions:
+            encoder = ByteNet(PROTEIN, ByteNetConfiguration(2, 32))
+            native.save(encoder, folder / "model")
+        else:
+            encoder = Encoder(PROTEIN, EncoderConfiguration(layers=2, width=32, heads=2))
+            esm2.save(encoder, folder / "model")
+    shape = {"architecture": encoder.name, **encoder.configuration(), "parameters": 12345}
     write_json(
         folder / "report.json",
         {
@@ -107,6 +113,18 @@ def test_the_encoder_is_its_run_rounded(made: Made) -> None:
         batch = Packed.of([PROTEIN.encode("MKTAYIAKQRQISFVK"), PROTEIN.encode("GSH")])
         assert torch.equal(original.vectors(batch).values, shipped.vectors(batch).values)
     assert original.fingerprint() == shipped.fingerprint()
+
+
+def test_an_encoder_of_convolutions_is_rounded_too(
+    ship: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(shelf, "ROOT", tmp_path / "shipped")
+    encoder = pretrained(tmp_path / "run", convolutions=True)
+    assert ship.main(["encoder", str(encoder), NAME]) == 0
+    original, shipped = load_backbone(str(encoder), "protein"), load_backbone(NAME, "protein")
+    assert original.fingerprint() != shipped.fingerprint()
+    assert original.to(torch.bfloat16).float().fingerprint() == shipped.fingerprint()
+    assert "2 blocks of width 32, 0.01 million" in shelf.backbones()[0].text()
 
 
 def test_cards_name_data_licence_curve_sources_and_limits_but_no_path(made: Made) -> None:

@@ -81,7 +81,7 @@ class Sketch:
         index = np.array([first.get(digest, -1) for digest in _digests(queries).tolist()], np.int64)
         identity = np.where(index >= 0, 1.0, 0.0)
         todo = np.flatnonzero(index < 0)
-        rows, records, share = self._shared([queries[row] for row in todo])
+        rows, records, share = self._shared([queries[row] for row in todo.tolist()])
         index[todo[rows]] = records
         identity[todo[rows]] = np.minimum(share ** (1 / EXPONENT), MOST)
         return Nearest(index, identity)
