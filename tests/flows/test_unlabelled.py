@@ -143,9 +143,14 @@ def test_a_recipe_knows_the_sequences_it_was_made_with(tables: Path, tmp_path: P
         ({"unlabelled": None}, "'coral' needs sequences of the domain .* got no --unlabelled FILE"),
         ({"strategy": "full"}, "'full' has no use for unlabelled records: .* Choose --strategy adversarial or coral"),
         ({"unlabelled": "missing.csv"}, "missing.csv"),
+        ({"unlabelled": "dna.csv"}, "looks like DNA: the backbone reads protein"),
     ],
 )
-def test_one_without_the_other_is_refused(tables: Path, tmp_path: Path, choices: dict[str, Any], message: str) -> None:
+def test_what_does_not_fit_is_refused(
+    tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, choices: dict[str, Any], message: str
+) -> None:
+    (tmp_path / "dna.csv").write_text("sequence\n" + "ACGTTGCAAGCTTACGATCGAT\n" * 3)
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(BiograftError, match=message):
         run(tables, tmp_path / "run", **choices)
 

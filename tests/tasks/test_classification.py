@@ -90,6 +90,7 @@ def test_the_adjusted_loss_adds_the_log_of_the_shares_and_the_answer_does_not():
     plain = Classification(("a", "b"))
     np.testing.assert_array_equal(kind.decode(outputs.numpy()).scores, plain.decode(outputs.numpy()).scores)
     assert float(kind.loss(outputs, torch.tensor([-1]))) == 0.0
+    assert kind.metrics[:2] == ("balanced_accuracy", "mcc") and set(kind.metrics) == set(plain.metrics)
     assert plain.configuration() == {"classes": ("a", "b")}
     assert Classification(**{name: list(value) for name, value in kind.configuration().items()}) == kind
 

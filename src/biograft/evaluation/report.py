@@ -22,7 +22,7 @@ __all__ = ["Figures", "cautions", "headline", "render", "text"]
 
 MOST_DRAWN = 30  # classes of a confusion matrix
 MOST_LISTED = 60  # rows of a table of classes
-MOST_CLASSES = 10  # of the terminal's table
+MOST_CLASSES = 12  # of the terminal's table
 MIX_UPS = 10
 SHOWN_IN_TERMINAL = 3  # metrics
 PER_CLASS = ("precision", "recall", "f1")

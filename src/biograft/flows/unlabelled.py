@@ -7,7 +7,7 @@ import numpy as np
 from biograft.data.alphabet import Alphabet
 from biograft.data.examples import Examples, ExampleStream
 from biograft.data.nearest import nearest
-from biograft.data.readers import read
+from biograft.data.readers import read_for
 from biograft.data.records import Records
 from biograft.errors import BiograftError
 from biograft.files import digest
@@ -23,7 +23,10 @@ FEWEST = 16  # records of each domain in a batch, on average: covariances of few
 
 def _sequences_alone(recipe: Recipe, alphabet: Alphabet) -> Records:
     """The unlabelled records of a recipe, without any column: what else their file holds is out of reach."""
-    found = read(recipe.unlabelled or "", sequence=recipe.sequence, alphabet=alphabet, unknown=recipe.unknown)
+    found = read_for(
+        alphabet, recipe.unlabelled or "", sequence=recipe.sequence, alphabet=recipe.alphabet, unknown=recipe.unknown,
+        reader="the backbone",
+    )  # fmt: skip
     return replace(found, columns={})
 
 

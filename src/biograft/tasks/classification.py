@@ -44,11 +44,16 @@ class Classification(LabelKind):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Q3 or Q8 lead where the classes are those of secondary structure, else the correlation coefficient leads."""
+        """Q3 or Q8 lead where the classes are those of secondary structure, else the correlation coefficient leads.
+
+        Before all of them stands balanced accuracy, where the adjusted loss aims at it.
+        """
         name, letters = _SECONDARY_STRUCTURE.get(self.width, ("", set()))
+        aim = ("balanced_accuracy",) if self.adjustment else ()
         lead = (name,) if set(self.classes) == letters else ()
         ranks = ("roc_auc", "average_precision") if self.width <= MOST_RANKED else ()
-        return (*lead, "mcc", "accuracy", "balanced_accuracy", "macro_f1", *ranks, "log_loss", "ece")
+        found = (*aim, *lead, "mcc", "accuracy", "balanced_accuracy", "macro_f1", *ranks, "log_loss", "ece")
+        return tuple(dict.fromkeys(found))
 
     @classmethod
     def learn(cls, values: np.ndarray, label: str) -> Self:
