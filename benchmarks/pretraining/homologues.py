@@ -2,9 +2,9 @@
 
     python benchmarks/pretraining/homologues.py corpus.fasta homologues.tsv.gz --queries 40000
 
-Column `homologue` holds, for each letter of `sequence`, the letter that stands there in a relative; `aligned` is 1 where
-there is one. `biograft pretrain --source homologues.tsv.gz --source-label homologue --source-mask aligned` learns from
-it: every letter asks a question, where masking asks one letter in seven. Needs MMseqs2 (program `mmseqs`).
+Column `homologue` holds, for each letter of `sequence`, what stands there in a relative; `aligned` is 1 where there is
+one. `biograft pretrain --source homologues.tsv.gz --source-label homologue --source-mask aligned` learns from it: every
+letter asks a question, where masking asks one letter in seven. Needs MMseqs2 (program `mmseqs`).
 """
 
 import argparse

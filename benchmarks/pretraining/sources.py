@@ -2,9 +2,9 @@
 
     python benchmarks/pretraining/sources.py FOLDER --sequences 60000
 
-Writes below FOLDER: `corpus.fasta`, the first so many sequences of the corpus without those that came from places
-with a non-commercial licence alone; `enzymes.tsv.gz`, those of the whole corpus that carry one complete EC number out of
-at least ten; `structure.tsv.gz`, the training and validation chains of secondary structure that are less than 30 %
+Writes below FOLDER: `corpus.fasta`, the first so many sequences of the corpus without those that came from places with
+a non-commercial licence alone; `enzymes.tsv.gz`, those of the whole corpus that carry one complete EC number out of at
+least ten; `structure.tsv.gz`, the training and validation chains of secondary structure that are less than 30 %
 identical to each test protein (or share less than half of it). The corpus has been cleaned of these before. Reads
 BIOGRAFT_DATA (default ../shared/data); needs MMseqs2 (program `mmseqs`).
 """
