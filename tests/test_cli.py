@@ -17,8 +17,21 @@ from biograft.backbones import store
 from biograft.cli import app, screen
 from biograft.flows import split as flow
 
-COMMANDS = ["fit", "predict", "evaluate", "report", "demo", "embed", "split", "audit", "list", "pretrain", "compare"]
-LATER = ["--sequences", "--ontology", "rank", "serve"]
+COMMANDS = [
+    "fit",
+    "predict",
+    "evaluate",
+    "report",
+    "demo",
+    "embed",
+    "split",
+    "audit",
+    "list",
+    "pretrain",
+    "compare",
+    "rank",
+]
+LATER = ["--sequences", "--ontology", "serve"]
 ROWS = "id\tsequence\ty\np1\tMKVLAAGIVGMKVLAAGIVG\ta\np2\tWLFNNDEQRSWLFNNDEQRS\tb\np3\tHHTTYYPPCCHHTTYYPPCC\ta\n"
 
 

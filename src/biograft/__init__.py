@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from biograft.flows.compare import compare
     from biograft.flows.evaluate import evaluate
     from biograft.flows.fit import fit
+    from biograft.flows.rank import rank
     from biograft.flows.split import split
     from biograft.tasks.task import Task
 
 __version__ = "0.1.0"
-__all__ = ["BiograftError", "Bundle", "Records", "Task", "compare", "evaluate", "fit", "load", "read", "split"]
+__all__ = ["BiograftError", "Bundle", "Records", "Task", "compare", "evaluate", "fit", "load", "rank", "read", "split"]
 
 _HOMES = {
     "BiograftError": "biograft.errors",
@@ -29,6 +30,7 @@ _HOMES = {
     "evaluate": "biograft.flows.evaluate",
     "fit": "biograft.flows.fit",
     "load": "biograft.bundle",
+    "rank": "biograft.flows.rank",
     "read": "biograft.data.readers",
     "split": "biograft.flows.split",
 }

@@ -2,7 +2,7 @@
 
 import typer
 
-from biograft.cli import comparing, encoders, models, tables
+from biograft.cli import comparing, encoders, models, ranking, tables
 from biograft.cli.door import Door
 
 __all__ = ["app", "main"]
@@ -37,7 +37,7 @@ for command, examples in models.COMMANDS.items():
     app.command(epilog=examples)(command)
 for command, examples in tables.COMMANDS.items():
     app.command(name=command.__name__.removesuffix("_things"), epilog=examples)(command)
-for command, examples in (encoders.COMMANDS | comparing.COMMANDS).items():
+for command, examples in (encoders.COMMANDS | comparing.COMMANDS | ranking.COMMANDS).items():
     app.command(epilog=examples)(command)
 
 

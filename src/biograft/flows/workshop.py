@@ -31,7 +31,7 @@ from biograft.tasks.task import Level
 from biograft.trainer import Outcome
 from biograft.training import Training
 
-__all__ = ["Attempt", "Workshop"]
+__all__ = ["Attempt", "Workshop", "pooled"]
 
 MOST_POSITIONS = 1024
 
@@ -119,7 +119,7 @@ class Workshop:
         strategy = self._strategy(name, backbone)
         check_unlabelled(recipe, strategy)
         check_sampling(recipe.sampling, strategy, prepared.level, prepared.kind)
-        level = _pooled(recipe.pool, prepared.level, backbone, prepared.records)
+        level = pooled(recipe.pool, prepared.level, backbone, prepared.records)
         head = strategy.head(backbone, level, prepared.kind)
         backbone, told = at_layer(backbone, strategy, level, prepared, self.hardware, self.clock, recipe.seed)
         model = Model(backbone, head, level, prepared.kind)
@@ -177,7 +177,7 @@ class Workshop:
             return model.outputs(inputs.of_part(self.prepared, part), self.hardware, progress=told)
 
 
-def _pooled(pool: str, level: Level, backbone: Backbone, records: Records) -> Level:
+def pooled(pool: str, level: Level, backbone: Backbone, records: Records) -> Level:
     """Letters of records of one length are read position by position; everything else is pooled."""
     if not isinstance(level, SequenceLevel):
         return level
