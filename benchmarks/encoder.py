@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from results import DATA, SECTIONS, machine
+
+from results import DATA, SECTIONS, interval, machine
 from results import table as markdown
 
 SIZES = {"train": 4000, "valid": 250, "test": 1000}
@@ -70,6 +71,35 @@ def compared(name: str, options: argparse.Namespace) -> dict[str, Any]:
     return content
 
 
+def row(name: str, found: dict[str, Any], metric: str, best: str) -> tuple[list[str], bool]:
+    """A candidate as a row of the page, and whether it helped."""
+    verdict = found["against_scratch"]
+    difference = interval({**verdict, "value": verdict["difference"]}) if verdict else ""
+    answer = verdict["answer"] if verdict else ""
+    return [name, metric, found["strategy"], interval(found["test"]), difference, answer, best], answer == "helped"
+
+
+def page(contents: dict[str, dict[str, Any]], options: argparse.Namespace) -> str:
+    """All targets as a section of the results."""
+    rows, helped = [], set()
+    for name, content in contents.items():
+        simple = next(one for one in content["baselines"] if one["name"] == content["best_baseline"])
+        best = f"{simple['name']} {interval(simple['test'])}"
+        for found in sorted(content["candidates"], key=lambda found: found["strategy"] != "scratch"):
+            line, better = row(name, found, content["metric"]["name"], best)
+            rows.append(line)
+            helped |= {name} if better else set()
+    head = ["target", "metric", "strategy", "test", "minus scratch", "transfer", "best simple answer"]
+    return (
+        f"## The shipped encoder with {options.limits} labels\n\n`python benchmarks/encoder.py` on {machine()}; "
+        f"{options.seeds} seeds, {options.epochs:g} epochs for every net; parts drawn down to "
+        f"{SIZES['train']:,} records to learn from (of which the seed draws the labels), {SIZES['valid']} to choose on "
+        f"and {SIZES['test']:,} to answer for. Intervals are of families (records, where there are fewer than six families) and seeds.\n\n"
+        + markdown(head, rows)
+        + f"\n\nTransfer helped on {len(helped)} of {len(contents)} targets ({', '.join(sorted(helped)) or 'none'}).\n"
+    )
+
+
 def main() -> None:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -82,9 +112,14 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", nargs="*", choices=list(TARGETS), default=list(TARGETS))
     options = parser.parse_args()
+    contents = {}
     for name in options.only:
-        content = compared(name, options)
-        print(name, {row["name"]: row.get("value") for row in content["candidates"]}, flush=True)
+        contents[name] = compared(name, options)
+        values = {found["name"]: found["test"]["value"] for found in contents[name]["candidates"]}
+        print(name, values, flush=True)
+    if len(contents) == len(TARGETS) and options.strategies != "scratch":
+        SECTIONS.mkdir(parents=True, exist_ok=True)
+        (SECTIONS / "encoder.md").write_text(page(contents, options), encoding="utf-8")
 
 
 if __name__ == "__main__":
