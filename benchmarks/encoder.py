@@ -94,7 +94,8 @@ def page(contents: dict[str, dict[str, Any]], options: argparse.Namespace) -> st
         f"## The shipped encoder with {options.limits} labels\n\n`python benchmarks/encoder.py` on {machine()}; "
         f"{options.seeds} seeds, {options.epochs:g} epochs for every net; parts drawn down to "
         f"{SIZES['train']:,} records to learn from (of which the seed draws the labels), {SIZES['valid']} to choose on "
-        f"and {SIZES['test']:,} to answer for. Intervals are of families (records, where there are fewer than six families) and seeds.\n\n"
+        f"and {SIZES['test']:,} to answer for. Intervals are of families (records, where there are fewer than six "
+        "families) and seeds.\n\n"
         + markdown(head, rows)
         + f"\n\nTransfer helped on {len(helped)} of {len(contents)} targets ({', '.join(sorted(helped)) or 'none'}).\n"
     )
