@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from biograft.backbones.baselines import CNNConfiguration, DilatedCNN, KMer
 from biograft.bundle import Bundle
+from biograft.cli import app
 from biograft.data.alphabet import PROTEIN
 from biograft.data.generated import World
+from biograft.data.readers import write_table
 from biograft.data.records import Records
 from biograft.errors import BiograftError
 from biograft.flows.assess import Examination, examine
@@ -291,16 +294,23 @@ def clock(monkeypatch: pytest.MonkeyPatch, step: float) -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_report_log_and_recipe_say_what_was_chosen_and_why(tmp_path: Path) -> None:
-    made = run(tmp_path / "run")
-    found = made.report["auto"]
+    made, folder = table(), tmp_path / "run"
+    write_table(tmp_path / "t.csv", {"id": made.ids, "sequence": made.sequences, **made.columns})
+    words = ["fit", str(tmp_path / "t.csv"), "--label", "label", "--backbone", source(tmp_path / "source"), "--out",
+             str(folder), "--strategy", "auto", "--minutes", "10", "--epochs", "2"]  # fmt: skip
+    shown = CliRunner().invoke(app, words)
+    assert shown.exit_code == 0
+    report = json.loads((folder / "report.json").read_text())
+    found = report["auto"]
     assert [one["strategy"] for one in found["candidates"]] == ["frozen", "wise", "full"]
-    assert made.report["model"]["strategy"] == found["chosen"]
-    assert made.report["model"]["notes"][0].startswith(f"Chosen by auto within 10 minutes: {found['chosen']}")
-    assert f"# Chosen by auto within 10 minutes: {found['chosen']}" in (made.folder / "recipe.toml").read_text()
-    assert read_recipe(made.folder / "recipe.toml")["strategy"] == "auto"
-    assert json.loads((made.folder / "log.jsonl").read_text().splitlines()[-1])["auto"] == found
-    again = run(tmp_path / "run")  # is read
-    assert again.report == made.report
+    assert report["model"]["strategy"] == found["chosen"]
+    assert found["notes"][0].startswith(f"Chosen by auto within 10 minutes: {found['chosen']}")
+    assert report["model"]["notes"][: len(found["notes"])] == found["notes"]
+    assert "\n".join(found["notes"]) in shown.stdout
+    assert (folder / "recipe.toml").read_text().endswith(f"# {found['notes'][0]}\n")
+    assert read_recipe(folder / "recipe.toml")["strategy"] == "auto"
+    assert json.loads((folder / "log.jsonl").read_text().splitlines()[-1])["auto"] == found
+    assert CliRunner().invoke(app, words).stdout == shown.stdout  # it is read
 
 
 @pytest.mark.usefixtures("quick")

@@ -105,6 +105,8 @@ def fit(
     with progress(quiet) as told:
         result = fit_recipe(recipe, out, progress=told)
     say(text(result.report), quiet)
+    if "auto" in result.report:
+        say("\n".join(["", *result.report["auto"]["notes"]]), quiet)
     say(f"\nRun: {result.folder}\nReport: {result.folder / 'report.html'}", quiet)
     if as_json:
         numbers(result.report)

@@ -106,7 +106,7 @@ class Choice:
         chosen: strategy.
         steps: that it made.
         candidates: in the order in which they were tried.
-        notes: sentences for the report.
+        notes: what was chosen and why, in sentences.
     """
 
     minutes: float
@@ -117,10 +117,8 @@ class Choice:
     notes: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-able, without the sentences."""
-        found = asdict(self)
-        del found["notes"]
-        return found
+        """JSON-able."""
+        return asdict(self)
 
     @property
     def sentence(self) -> str:
