@@ -53,11 +53,11 @@ class _Curve:
         return found
 
     def _baseline(self, name: str) -> list[Point]:
-        seeds, found = tuple(self._tested.fits.seeds), []
+        found = []
         for limit, labels in self._sizes.items():
             simple = self._tested.simple(limit).get(name)
             if simple is not None:
-                found.append(Point(labels, simple.test, seeds if limit is not None else seeds[:1]))
+                found.append(Point(labels, simple.test, simple.seeds))
         return found
 
     def _row(self, name: str, points: list[Point]) -> dict[str, Any]:

@@ -88,7 +88,7 @@ class Summary:
                 continue
             against = simple[best].test
             if self._limit is not None:
-                against = against.of(list(self._fits.seeds), done)
+                against = against.of(simple[best].seeds, done)
             rivals[one] = difference(ours, against, self._metric)
             shared = [seed for seed in done if twin and seed in seeds[twin]]
             theirs = self._tested.candidate(twin, self._limit) if twin else None
@@ -174,9 +174,19 @@ class Summary:
                 notes += [f"{one.name}: {note}" for note in report["model"]["notes"]]
         if self._limit is not None:
             notes.append(f"The table is of {self._limit} training records, which the seed of a run draws.")
+        notes += self._failed_below()
         notes += [f"{row['name']}: {row['failed']} of {row['failed'] + row['runs']} runs failed." for row in rows
                   if row["failed"]]  # fmt: skip
         return notes
+
+    def _failed_below(self) -> list[str]:
+        """Runs that failed at fewer labels than the table's: their points are means of the others."""
+        found: dict[tuple[Candidate, int | None], list[str]] = {}
+        for (one, _, limit), text in self._fits.faults.items():
+            if limit != self._limit:
+                found.setdefault((one, limit), []).append(text)
+        return [f"{one.name}, {limit} labels: {len(texts)} of {len(self._fits.seeds)} runs failed. {texts[0]}"
+                for (one, limit), texts in found.items()]  # fmt: skip
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -1,10 +1,12 @@
 """Answers of finished runs and of baselines held against the truth: here, and only here, test labels are read."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
+from biograft.errors import BiograftError
 from biograft.evaluation.comparison import Measured, measured
 from biograft.flows.answers import read_answers, translated
 from biograft.flows.assess import Examination, examine
@@ -26,10 +28,12 @@ class Simple:
     Attributes:
         valid: the metric on the validation part, mean over the draws of the records; None without such a part.
         test: on the test part: one run, or one for each draw of the records it learned from.
+        seeds: of the draws; the first one stands for all where there is nothing to draw.
     """
 
     valid: float | None
     test: Measured
+    seeds: tuple[int, ...]
 
 
 class Tested:
@@ -74,20 +78,24 @@ class Tested:
     def _learned(self, limit: int | None) -> dict[str, Simple]:
         queries = {name: part.records for name, part in self.parts.items()}
         runs: dict[str, dict[str, list[Predicted]]] = {}
-        for prepared in [self.prepared] if limit is None else [self._few(limit, seed) for seed in self.fits.seeds]:
+        drawn = {self.fits.seeds[0]: self.prepared} if limit is None else self._draws(limit)
+        for prepared in drawn.values():
             made = Baselines.of(prepared, queries, ("train",), self.fits.shared).answers(self._recipe.seed)
             for name, outputs in made.items():
                 for part, found in outputs.items():
                     told = translated(found, prepared.kind, self.parts[part])
                     runs.setdefault(name, {}).setdefault(part, []).append(told)
-        return {name: Simple(self._valid(found.get("valid", [])), self._measured(found["test"]))
+        return {name: Simple(self._valid(found.get("valid", [])), self._measured(found["test"]), tuple(drawn))
                 for name, found in runs.items()}  # fmt: skip
 
-    def _few(self, limit: int, seed: int) -> Prepared:
-        """The parts as a run with this seed and limit sees them."""
-        records, kind = self.prepared.records, self.prepared.kind
+    def _draws(self, limit: int) -> dict[int, Prepared]:
+        """The parts as a run with this seed and limit sees them; without draws that nobody can learn from."""
+        records, kind, found = self.prepared.records, self.prepared.kind, {}
         task = Task(self._recipe.label, self.prepared.level.name, kind.name, self._recipe.mask)
-        return prepare(records, task, how=self.prepared.split, train_limit=limit, seed=seed)
+        for seed in self.fits.seeds:
+            with suppress(BiograftError):  # such as one class only: the runs of this seed have failed, and say so
+                found[seed] = prepare(records, task, how=self.prepared.split, train_limit=limit, seed=seed)
+        return found
 
     def _measured(self, answers: Sequence[Predicted]) -> Measured:
         test = self.test
