@@ -55,17 +55,16 @@ QUESTIONS = {
         {
             "Nucleus": "inside the nucleus",
             "Cytoplasm": "in the cytosol or on the cytoskeleton",
+            "Cell membrane": "in or on the plasma membrane",
+            "Endoplasmic reticulum": "in or on the endoplasmic reticulum",
+            "Golgi apparatus": "in or on the Golgi apparatus",
             "Extracellular": "secreted",
             "Mitochondrion": "in or on mitochondria",
-            "Cell.membrane": "in or on the plasma membrane",
-            "Endoplasmic.reticulum": "in or on the endoplasmic reticulum",
             "Plastid": "in chloroplasts and their kin, of plants and algae",
-            "Golgi.apparatus": "in or on the Golgi apparatus",
             "Lysosome/Vacuole": "in lysosomes of animals, vacuoles of plants and fungi",
             "Peroxisome": "in peroxisomes",
-            "Cytoplasm-Nucleus": "in both",
         },
-        "DeepLoc's proteins (doi:10.1093/bioinformatics/btx431): eukaryotic entries of UniProt with evidence",
+        "DeepLoc 2's proteins (doi:10.1093/nar/gkac278) with exactly one place: eukaryotic entries of UniProt with evidence",
         (
             "One place per protein: many proteins have several.",
             "Proteins of bacteria and viruses get an answer that means nothing.",
@@ -96,8 +95,11 @@ def encoder_card(card: Mapping[str, Any]) -> str:
     """MODEL_CARD.md of an encoder."""
     encoder, corpus, found = card["encoder"], card["corpus"], card["metrics"]["valid"]
     heads = f", {encoder['heads']} heads" if "heads" in encoder else ""
+    recipe = card["recipe"]
+    steps = corpus["letters_read"] // recipe["batch_letters"]
     sources = [
-        f"* {name}: column {source['label']}, {source['records']:,} training records, weight {source['weight']:g}"
+        f"* {name}: column {source['label']}, {source['records']:,} training records, weight {source['weight']:g}, "
+        f"{steps * recipe['source_letters']:,} letters read"
         for name, source in card["sources"].items()
     ]
     curve = [card["curve"][place] for place in _spread(len(card["curve"]))]

@@ -1,0 +1,67 @@
+"""Tables behind the shipped models of places and enzyme classes, out of the real files.
+
+    python benchmarks/pretraining/questions.py FOLDER
+
+Writes `places.tsv` (proteins of DeepLoc 2 with exactly one place, its official parts, which share no family) and
+`enzymes.tsv` (main EC class of enzymes with exactly one: UniProt's for training, without relatives of the test proteins;
+those of CLEAN's split10 that are not among them for validation; New-392 and Price-149 for the test). Structure needs no
+table of its own. Reads BIOGRAFT_DATA (default ../shared/data).
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+import polars as pl
+
+DATA = Path(os.environ.get("BIOGRAFT_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")).resolve()
+ENZYMES, VALID = 12_000, 1_000
+
+
+def _table(name: str) -> pl.DataFrame:
+    return pl.read_csv(DATA / name, separator="\t", quote_char=None, infer_schema_length=0)
+
+
+def places() -> pl.DataFrame:
+    """One place each."""
+    table = _table("loc/deeploc2.tsv.gz").filter(~pl.col("locations").str.contains(";", literal=True))
+    return table.select("id", "sequence", pl.col("locations").alias("place"), "set")
+
+
+def _main_class(table: pl.DataFrame) -> pl.DataFrame:
+    """Enzymes whose numbers all begin alike; the class is that digit."""
+    digits = table["ec"].str.split(";").list.eval(pl.element().str.strip_chars().str.head(1)).list.unique()
+    return table.with_columns(digits.list.first().alias("class")).filter(digits.list.len() == 1).filter(
+        pl.col("class").is_in([str(number) for number in range(1, 8)])
+    )  # fmt: skip
+
+
+def enzymes() -> pl.DataFrame:
+    """Training, validation and test part, each sequence once."""
+    train = _main_class(_table("ec/uniprot_ec.tsv.gz"))
+    train = train.filter((pl.col("near_new392") != "1") & (pl.col("near_price149") != "1"))
+    train = train.sample(min(len(train), ENZYMES), seed=0)
+    test = pl.concat([_main_class(_table(f"ec/clean_{name}.tsv.gz")) for name in ("new392", "price149")])
+    valid = _main_class(_table("ec/clean_split10.tsv.gz"))
+    known = [*train["sequence"], *test["sequence"]]
+    valid = valid.filter(~pl.col("sequence").is_in(known)).sample(VALID, seed=0)
+    parts = [
+        part.select("id", "sequence", "class").with_columns(pl.lit(name).alias("set"))
+        for part, name in ((train, "train"), (valid, "valid"), (test, "test"))
+    ]
+    return pl.concat(parts).unique("sequence", keep="last", maintain_order=True).unique("id", maintain_order=True)
+
+
+def main() -> None:
+    """Write both."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, table in (("places", places()), ("enzymes", enzymes())):
+        table.write_csv(folder / f"{name}.tsv", separator="\t")
+        print(name, dict(table["set"].value_counts().iter_rows()))
+
+
+if __name__ == "__main__":
+    main()
