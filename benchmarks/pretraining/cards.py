@@ -64,7 +64,7 @@ QUESTIONS = {
             "Lysosome/Vacuole": "in lysosomes of animals, vacuoles of plants and fungi",
             "Peroxisome": "in peroxisomes",
         },
-        "DeepLoc 2's proteins (doi:10.1093/nar/gkac278) with exactly one place: eukaryotic entries of UniProt with evidence",
+        "DeepLoc 2's proteins (doi:10.1093/nar/gkac278) with one place: eukaryotic entries of UniProt with evidence",
         (
             "One place per protein: many proteins have several.",
             "Proteins of bacteria and viruses get an answer that means nothing.",

@@ -3,9 +3,9 @@
     python benchmarks/pretraining/questions.py FOLDER
 
 Writes `places.tsv` (proteins of DeepLoc 2 with exactly one place, its official parts, which share no family) and
-`enzymes.tsv` (main EC class of enzymes with exactly one: UniProt's for training, without relatives of the test proteins;
-those of CLEAN's split10 that are not among them for validation; New-392 and Price-149 for the test). Structure needs no
-table of its own. Reads BIOGRAFT_DATA (default ../shared/data).
+`enzymes.tsv` (main EC class of enzymes with exactly one: UniProt's for training, without relatives of the tests; those
+of CLEAN's split10 that are not among them for validation; New-392 and Price-149 for the test). Structure needs no table
+of its own. Reads BIOGRAFT_DATA (default ../shared/data).
 """
 
 import argparse
