@@ -219,6 +219,8 @@ def test_numbers_of_a_class_have_intervals_where_the_report_holds_them() -> None
     report["per_class"][1]["intervals"] = found
     words = " ".join(Page(render(report, figures())).words)
     assert "61 0.701 0.410 to 0.830 0.801 0.901 0.500 to 1.000" in words
+    assert Page(render(report, figures())).elements("section", "stacked")  # too wide for half a page
+    assert not Page(render(content(), figures())).elements("section", "stacked")
     (line,) = [line for line in text(report).splitlines() if line.startswith("out ")]
     assert re.split(r"  +", line) == ["out", "61", "0.701 (0.410 to 0.830)", "0.801", "0.901 (0.500 to 1.000)"]
 
