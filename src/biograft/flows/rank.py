@@ -151,7 +151,7 @@ def _content(
                 rows.append(row | numbers(features, kind) | (answers if top else dict.fromkeys(SOURCE_NUMBERS)))
                 heard(height, layers.heights)
         if not backbone.pretrained and any(True for _ in backbone.parameters()):
-            notes.append(f"The weights of '{name}' are random: its row shows what the architecture alone gives.")
+            notes.append(f"The weights of '{name}' are random: its rows show what the architecture alone gives.")
     rows.sort(key=lambda row: max(_known(row[probe]["value"]) for probe in probes), reverse=True)
     return {
         "task": {"label": recipe.label, "level": prepared.level.name, "label_kind": kind.name},
