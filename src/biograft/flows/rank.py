@@ -133,18 +133,19 @@ def rank_recipe(
 def _content(
     recipe: Recipe, prepared: Prepared, loaded: Mapping[str, Backbone], hardware: Hardware, clock: Clock
 ) -> dict[str, Any]:
-    kind, notes, used = prepared.kind, list(prepared.notes), 0
+    kind, notes = prepared.kind, list(prepared.notes)
+    used = counted = 0
     rows: list[dict[str, Any]] = []
     probes = PROBES[kind.name]
     for name, backbone in loaded.items():
         level = pooled(recipe.pool, prepared.level, backbone, prepared.records)
         layers = Layers.of(backbone, level, prepared, hardware, clock, recipe.seed)
+        used, counted = len(layers.records), int(layers.counted.sum())
         answers, told = of_source(name, prepared, layers, hardware, clock)
         notes += told
         with clock.stage("probe") as heard:
             for height in range(1, layers.heights + 1):
                 features = layers.at(height)
-                used = len(features.targets)
                 row = {"backbone": name, "layer": height, "layers": layers.heights}
                 row |= {probe: probed(head, features, backbone, kind) for probe, head in probes.items()}
                 top = height == layers.heights
@@ -152,10 +153,12 @@ def _content(
                 heard(height, layers.heights)
         if not backbone.pretrained and any(True for _ in backbone.parameters()):
             notes.append(f"The weights of '{name}' are random: its rows show what the architecture alone gives.")
+    if used < (whole := len(prepared.split.rows("train"))):
+        notes.append(f"{used:,} of the {whole:,} training records were drawn; the others were not looked at.")
     rows.sort(key=lambda row: max(_known(row[probe]["value"]) for probe in probes), reverse=True)
     return {
         "task": {"label": recipe.label, "level": prepared.level.name, "label_kind": kind.name},
-        "metric": kind.metrics[0], "probes": list(probes), "records": len(prepared.split.rows("train")), "units": used,
+        "metric": kind.metrics[0], "probes": list(probes), "records": used, "units": counted,
         "rows": rows, "notes": [*notes, ADVICE],
     }  # fmt: skip
 
