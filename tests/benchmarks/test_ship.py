@@ -66,7 +66,7 @@ def pretrained(folder: Path, seed: int = 0, convolutions: bool = False) -> Path:
             "sources": {"s ss3": {"label": "ss3", "weight": 1.0, "records": 40}},
             "metrics": {"valid": {"perplexity": 17.5, "loss": 2.9, "accuracy": 0.08}},
             "seconds": {"train": 1.0}, "environment": {},
-            "recipe": {"corpus": str(folder / "c.fasta"), "window": 512, "batch_letters": 1000},
+            "recipe": {"corpus": str(folder / "c.fasta"), "window": 512, "batch_letters": 1000, "source_letters": 4096},
         },
     )  # fmt: skip
     steps = [{"step": s, "valid": {"perplexity": 20.0 - s, "accuracy": s / 100}} for s in (1, 2)]
