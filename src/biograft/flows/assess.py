@@ -18,7 +18,7 @@ from biograft.tasks.classification import some
 from biograft.tasks.metrics import METRICS, Predicted, confusion, per_class
 from biograft.tasks.task import LabelKind, Level, Units
 
-__all__ = ["Examination", "examine"]
+__all__ = ["DRAWS", "Examination", "examine"]
 
 DRAWS = 1000
 FEWEST_FAMILIES = 6
