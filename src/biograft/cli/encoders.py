@@ -106,10 +106,10 @@ def pretrain(
 
     tables = tuple(source or ())
     recipe = PretrainRecipe(
-        corpus=str(corpus), sequence=sequence, id=id, alphabet=alphabet, unknown=unknown,
-        architecture=architecture, layers=layers, width=width, heads=heads, window=window, tokens=_tokens(tokens), batch_letters=batch_letters, learning_rate=learning_rate,
-        weight_decay=weight_decay, optimiser=optimiser, schedule=schedule, masked=masked, held_out=held_out,
-        identity=identity, source=tables, source_label=tuple(source_label or ()),
+        corpus=str(corpus), sequence=sequence, id=id, alphabet=alphabet, unknown=unknown, architecture=architecture,
+        layers=layers, width=width, heads=heads, window=window, tokens=_tokens(tokens), batch_letters=batch_letters,
+        learning_rate=learning_rate, weight_decay=weight_decay, optimiser=optimiser, schedule=schedule, masked=masked,
+        held_out=held_out, identity=identity, source=tables, source_label=tuple(source_label or ()),
         source_mask=tuple(source_mask or ("",) * len(tables)), source_weight=tuple(lambda_ or (1.0,) * len(tables)),
         source_letters=source_letters, seed=seed, device=device, precision=precision,
     )  # fmt: skip
