@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 
 DATA = Path(os.environ.get("BIOGRAFT_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")).resolve()
-ENZYMES, VALID = 12_000, 1_000
+MOST = {"train": 6_000, "valid": 1_000, "test": 1_500}  # of a table; hashes of the training part go into the package
 
 
 def _table(name: str) -> pl.DataFrame:
@@ -23,9 +23,11 @@ def _table(name: str) -> pl.DataFrame:
 
 
 def places() -> pl.DataFrame:
-    """One place each."""
+    """One place each; the parts are drawn down."""
     table = _table("loc/deeploc2.tsv.gz").filter(~pl.col("locations").str.contains(";", literal=True))
-    return table.select("id", "sequence", pl.col("locations").alias("place"), "set")
+    table = table.select("id", "sequence", pl.col("locations").alias("place"), "set")
+    parts = [table.filter(pl.col("set") == name) for name in MOST]
+    return pl.concat([part.sample(min(len(part), MOST[name]), seed=0) for part, name in zip(parts, MOST, strict=True)])
 
 
 def _main_class(table: pl.DataFrame) -> pl.DataFrame:
@@ -40,11 +42,11 @@ def enzymes() -> pl.DataFrame:
     """Training, validation and test part, each sequence once."""
     train = _main_class(_table("ec/uniprot_ec.tsv.gz"))
     train = train.filter((pl.col("near_new392") != "1") & (pl.col("near_price149") != "1"))
-    train = train.sample(min(len(train), ENZYMES), seed=0)
+    train = train.sample(min(len(train), MOST["train"]), seed=0)
     test = pl.concat([_main_class(_table(f"ec/clean_{name}.tsv.gz")) for name in ("new392", "price149")])
     valid = _main_class(_table("ec/clean_split10.tsv.gz"))
     known = [*train["sequence"], *test["sequence"]]
-    valid = valid.filter(~pl.col("sequence").is_in(known)).sample(VALID, seed=0)
+    valid = valid.filter(~pl.col("sequence").is_in(known)).sample(MOST["valid"], seed=0)
     parts = [
         part.select("id", "sequence", "class").with_columns(pl.lit(name).alias("set"))
         for part, name in ((train, "train"), (valid, "valid"), (test, "test"))
