@@ -10,7 +10,7 @@ from biograft.backbones.backbone import Backbone
 from biograft.data.alphabet import Alphabet
 from biograft.data.examples import Examples, ExampleStream
 from biograft.data.nearest import nearest
-from biograft.data.readers import read
+from biograft.data.readers import read_for
 from biograft.data.records import Records
 from biograft.data.split import Split, by_column
 from biograft.flows.answers import predicted
@@ -39,7 +39,7 @@ def load_source(
     choice: Choice, alphabet: Alphabet, *, unknown: str | None = None, identity: float = 0.4, seed: int = 0
 ) -> Prepared:
     """Read a source and part it into train and valid. Raises BiograftError where it can't be learned from."""
-    records = read(choice.table, alphabet=alphabet, unknown=unknown)
+    records = read_for(alphabet, choice.table, unknown=unknown)
     task = Task(choice.label, masks=choice.masks)
     return prepare(records, task, how=_parts(records, identity, seed), needed=("train",), seed=seed)
 
