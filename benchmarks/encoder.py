@@ -25,18 +25,25 @@ SIZES = {"train": 4000, "valid": 250, "test": 1000}
 
 @dataclass(frozen=True)
 class Target:
-    """A table, its label, the options that the question needs, and another file that holds its test part."""
+    """A table, its label, the options that the question needs, and whether the encoder learned from its training part.
+
+    What was a source is no evidence of transfer: such a row is shown, and not counted.
+    """
 
     file: str
     label: str
     options: tuple[str, ...] = ()
+    source: bool = False
 
 
 TARGETS = {
     "stability": Target("fitness/stability_rocklin_tape.tsv.gz", "target", ("--task", "regression")),
     "gb1": Target("flip/gb1/low_vs_high.tsv.gz", "target", ("--task", "regression")),
     "structure": Target(
-        "ss/ss3_netsurfp2_flip.tsv.gz", "ss3", ("--level", "residue", "--mask", "resolved", "--task", "classification")
+        "ss/ss3_netsurfp2_flip.tsv.gz",
+        "ss3",
+        ("--level", "residue", "--mask", "resolved", "--task", "classification"),
+        source=True,
     ),
     "homology": Target("protein_class/remote_homology_tape.tsv.gz", "target", ("--task", "classification")),
     "avgfp": Target("fitness/dms_avgfp.tsv.gz", "score", ("--task", "regression")),
@@ -76,7 +83,9 @@ def row(name: str, found: dict[str, Any], metric: str, best: str) -> tuple[list[
     verdict = found["against_scratch"]
     difference = interval({**verdict, "value": verdict["difference"]}) if verdict else ""
     answer = verdict["answer"] if verdict else ""
-    return [name, metric, found["strategy"], interval(found["test"]), difference, answer, best], answer == "helped"
+    told = f"({answer}: it was a source)" if answer and TARGETS[name].source else answer
+    helped = answer == "helped" and not TARGETS[name].source
+    return [name, metric, found["strategy"], interval(found["test"]), difference, told, best], helped
 
 
 def page(contents: dict[str, dict[str, Any]], options: argparse.Namespace) -> str:
