@@ -422,6 +422,31 @@ def test_a_folder_in_which_nothing_was_begun_takes_other_choices(tmp_path, monke
     assert "seed = 1\n" in Path("run/recipe.toml").read_text()
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("--strategy frozen --strategy-option haed=lda", "Did you mean 'head'?"),
+        ("--strategy joint", "got no --source"),
+        ("--strategy coral", "--unlabelled FILE"),
+    ],
+)
+def test_choices_of_a_strategy_are_checked_before_there_is_a_folder(tmp_path, monkeypatch, wrong, message):
+    monkeypatch.chdir(tmp_path)
+    Path("t.tsv").write_text(GOOD)
+    done = run(f"fit t.tsv --label y {FAST} --out run {wrong}")
+    assert (done.exit_code, Path("run").exists()) == (2, False)
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize("wrong", ["--strategy frozen --strategy-option head=conv", "--strategy-option haed=lda"])
+def test_what_only_the_table_shows_leaves_the_folder_to_the_next_attempt(tmp_path, monkeypatch, wrong):
+    monkeypatch.chdir(tmp_path)
+    Path("t.tsv").write_text(GOOD)
+    assert run(f"fit t.tsv --label y {FAST} --out run {wrong}").exit_code == 2
+    assert run(f"fit t.tsv --label y {FAST} --out run --strategy frozen --strategy-option head=lda").exit_code == 0
+    assert "head=lda" in Path("run/recipe.toml").read_text()
+
+
 def test_notes_speak_of_doubtful_classes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("t.tsv").write_text(rows([*["a", "b"] * 15, *["NA"] * 9, "c"]))

@@ -70,6 +70,9 @@ def test_one_process_works_in_a_run(tmp_path: Path) -> None:
     folder = RunFolder.open(tmp_path / "run", RECIPE)
     with folder.held(), pytest.raises(BiograftError, match="Another process is at work"), folder.held():
         pass
+    with folder.held(), pytest.raises(BiograftError, match="Another process is at work"):
+        RunFolder.open(tmp_path / "run", RECIPE | {"seed": 4})
+    assert read_recipe(folder.recipe_path)["seed"] == 3
 
 
 def test_the_log_is_cut_back(tmp_path: Path) -> None:
@@ -94,3 +97,21 @@ def test_a_finished_run_has_a_report(tmp_path: Path) -> None:
     assert folder.report() is None
     folder.report_path.write_text('{"metrics": {}}')
     assert folder.report() == {"metrics": {}}
+
+
+def test_parts_follow_from_the_choices_but_a_saved_state_does_not(tmp_path: Path) -> None:
+    folder = RunFolder.open(tmp_path / "run", RECIPE)
+    (folder.path / "split.tsv").write_text("id\tset\n")
+    assert not folder.is_begun
+    folder = RunFolder.open(tmp_path / "run", RECIPE | {"seed": 4})
+    folder.state_path.parent.mkdir()
+    assert not folder.is_begun
+    (folder.state_path.parent / "plan.json").write_text("{}")
+    with pytest.raises(BiograftError, match="holds a run with other choices"):
+        RunFolder.open(tmp_path / "run", RECIPE)
+
+
+def test_a_split_of_the_users_own_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "split.tsv").write_text("mine")
+    with pytest.raises(BiograftError, match="exists and is not a run of biograft"):
+        RunFolder.open(tmp_path, RECIPE)

@@ -41,21 +41,23 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path | str, recipe: Mapping[str, Any]) -> "RunFolder":
-        """Begin a run, or find the one to continue. Raises BiograftError if the folder holds something else."""
+        """Begin a run, or find the one to continue. Raises BiograftError if the folder holds something else, or another
+        process is at work there with other choices."""
         folder = cls(path)
         wanted = tomllib.loads(toml(recipe))
         if folder.recipe_path.exists():
             there = read_recipe(folder.recipe_path)
             changed = sorted(key for key in wanted.keys() | there.keys() if wanted.get(key) != there.get(key))
             if changed and not folder.is_begun:
-                write_text(folder.recipe_path, toml(recipe))
+                with folder.held():  # a process that is at work there goes by what it found
+                    write_text(folder.recipe_path, toml(recipe))
             elif changed:
                 shown = ", ".join(f"{key}: {there.get(key)!r} there, {wanted.get(key)!r} now" for key in changed[:3])
                 raise BiograftError(
                     f"Folder '{path}' holds a run with other choices ({shown}). Choose another --out, or remove it."
                 )
             return folder
-        if folder.path.exists() and (not folder.path.is_dir() or folder.is_begun):
+        if folder.path.exists() and (not folder.path.is_dir() or any(folder._entries())):
             raise BiograftError(f"'{path}' exists and is not a run of biograft. Choose another --out.")
         write_text(folder.recipe_path, toml(recipe))
         return folder
@@ -70,11 +72,18 @@ class RunFolder:
 
     @property
     def is_begun(self) -> bool:
-        """Whether anything stands here beyond the choices: a run that failed before may be given others."""
-        return any(
-            entry.name not in ("recipe.toml", "state") and not entry.name.startswith(".")
-            for entry in self.path.iterdir()
-        )
+        """Whether anything was learned here: a run that failed before may be given other choices.
+
+        Parts (``split.tsv``) follow from the choices and are written anew; what a loop left in ``state`` does not.
+        """
+        state = self.state_path.parent
+        known = ("recipe.toml", "split.tsv", state.name)
+        return any(entry.name not in known for entry in self._entries()) or any(RunFolder(state)._entries())
+
+    def _entries(self) -> Iterator[Path]:
+        """What stands here, without locks and unfinished parts."""
+        if self.path.is_dir():
+            yield from (entry for entry in self.path.iterdir() if not entry.name.startswith("."))
 
     @property
     def recipe_path(self) -> Path:

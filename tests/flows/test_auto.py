@@ -239,6 +239,8 @@ def test_a_damaged_plan_is_refused(tmp_path: Path) -> None:
         ({"minutes": 0.0}, "--minutes is the time that a run may take: got 0"),
         ({"minutes": 5.0, "strategy": "full"}, "--minutes is for --strategy auto.* got --strategy full too"),
         ({"minutes": 5.0, "strategy_option": ("dropout=0",)}, "got --strategy-option too"),
+        ({"minutes": 5.0, "unlabelled": "more.fasta"}, "got --unlabelled more.fasta too"),
+        ({"minutes": 5.0, "sampling": "balanced"}, "got --sampling balanced too"),
     ],
 )
 def test_choices_that_do_not_fit_are_refused(choices: dict[str, Any], message: str) -> None:

@@ -23,7 +23,7 @@ from biograft.flows.prepare import Prepared, prepare
 from biograft.flows.recipe import Recipe
 from biograft.flows.report import Story, write_report
 from biograft.flows.unlabelled import digest_of
-from biograft.flows.workshop import Attempt, Workshop
+from biograft.flows.workshop import Attempt, Workshop, check_choices
 from biograft.hardware import Hardware
 from biograft.progress import Clock, Stages
 from biograft.run import RunFolder, toml
@@ -115,6 +115,7 @@ def fit_recipe(
     progress: Stages | None = None,
 ) -> Result:
     """:func:`fit` for choices that are gathered in a recipe; ``shared``: with other runs on the same parts."""
+    check_choices(recipe)
     clock = Clock(progress)
     hardware = Hardware.choose(recipe.device, recipe.precision)
     with clock.stage("read"):

@@ -137,11 +137,17 @@ class Recipe:
             raise BiograftError(
                 f"--minutes is the time that a run may take: got {self.minutes:g}, expected above 0. Give 10, say."
             )
-        given = f"--strategy {self.strategy}" if self.strategy != "auto" else "--strategy-option"
-        if self.strategy != "auto" or self.strategy_option:
+        others = {
+            f"--strategy {self.strategy}": self.strategy != "auto",
+            "--strategy-option": bool(self.strategy_option),
+            f"--unlabelled {self.unlabelled}": bool(self.unlabelled),
+            "--sampling balanced": self.sampling == "balanced",
+        }
+        given = next((option for option, there in others.items() if there), None)
+        if given:
             raise BiograftError(
-                f"--minutes is for --strategy auto, which chooses among strategies with their usual choices: got "
-                f"{given} too. Leave one of them out."
+                f"--minutes is for --strategy auto, which chooses among strategies with their usual choices, a solved "
+                f"head first: got {given} too. Leave one of them out."
             )
 
     def _check_source(self) -> None:

@@ -31,7 +31,7 @@ from biograft.tasks.task import Level
 from biograft.trainer import Outcome
 from biograft.training import Training
 
-__all__ = ["Attempt", "Workshop", "pooled"]
+__all__ = ["Attempt", "Workshop", "check_choices", "pooled"]
 
 MOST_POSITIONS = 1024
 
@@ -117,7 +117,6 @@ class Workshop:
         torch.manual_seed(recipe.seed)
         backbone = self._backbone()
         strategy = self._strategy(name, backbone)
-        check_unlabelled(recipe, strategy)
         check_sampling(recipe.sampling, strategy, prepared.level, prepared.kind)
         level = pooled(recipe.pool, prepared.level, backbone, prepared.records)
         head = strategy.head(backbone, level, prepared.kind)
@@ -139,14 +138,7 @@ class Workshop:
         if recipe.minutes is not None:  # one of several, of which those with a source get its weight
             plain = strategy_of(name)
             return strategy_of(name, recipe.options) if SOURCE in plain.streams else plain
-        strategy = strategy_of(name, recipe.options)
-        if bool(recipe.source) != (SOURCE in strategy.streams):
-            raise BiograftError(
-                f"Strategy '{strategy.name}' learns from {' and '.join(strategy.streams)}: got "
-                f"{f'--source {recipe.source}' if recipe.source else 'no --source'}. "
-                f"{'Choose --strategy joint, or leave the source out.' if recipe.source else 'Name one with --source.'}"
-            )
-        return strategy
+        return _planned(recipe, name)
 
     def _lesson(self, inputs: Inputs, steps: int | None = None) -> Lesson:
         recipe, prepared = self.recipe, self.prepared
@@ -175,6 +167,28 @@ class Workshop:
     def _outputs(self, model: Model, inputs: Inputs, part: str) -> np.ndarray:
         with self.clock.stage("predict") as told, inputs.read_by(model):
             return model.outputs(inputs.of_part(self.prepared, part), self.hardware, progress=told)
+
+
+def check_choices(recipe: Recipe) -> None:
+    """Raise BiograftError where the strategy that a recipe names doesn't fit its choices, before any table is read.
+
+    Which one ``auto`` stands for depends on the backbone; that is found out later.
+    """
+    if recipe.strategy != "auto":
+        _planned(recipe, recipe.strategy)
+
+
+def _planned(recipe: Recipe, name: str) -> Strategy:
+    """The strategy with the recipe's choices, if these and the other tables that it learns from fit it."""
+    strategy = strategy_of(name, recipe.options)
+    if bool(recipe.source) != (SOURCE in strategy.streams):
+        raise BiograftError(
+            f"Strategy '{strategy.name}' learns from {' and '.join(strategy.streams)}: got "
+            f"{f'--source {recipe.source}' if recipe.source else 'no --source'}. "
+            f"{'Choose --strategy joint, or leave the source out.' if recipe.source else 'Name one with --source.'}"
+        )
+    check_unlabelled(recipe, strategy)
+    return strategy
 
 
 def pooled(pool: str, level: Level, backbone: Backbone, records: Records) -> Level:
