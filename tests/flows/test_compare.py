@@ -24,7 +24,9 @@ from biograft.data.records import Records
 from biograft.errors import BiograftError
 from biograft.evaluation.comparison_page import lines
 from biograft.flows import fit
-from biograft.flows.compare import Comparison, compare
+from biograft.flows.candidates import Field
+from biograft.flows.compare import Comparison, compare, compare_recipe
+from biograft.flows.recipe import Recipe
 from biograft.model import LinearHead, Model
 from biograft.tasks.classification import Classification
 from biograft.tasks.levels import Sequence
@@ -192,6 +194,16 @@ def test_records_in_memory_a_limit_and_a_single_run(inputs: tuple[Path, str], tm
     assert [report(made, folder)["data"]["n_train"] for folder in folders] == [20, 20]
     assert made.content["notes"][0].startswith("One run of each: the luck of a training run is in no interval.")
     assert "against_scratch" in next(iter(made.candidates.values()))
+
+
+def test_an_adjusted_loss_is_judged_by_what_it_aims_at(inputs: tuple[Path, str], tmp_path: Path) -> None:
+    recipe = Recipe(table=inputs[0].as_posix(), label="label", logit_adjustment=1.0)
+    made = compare_recipe(recipe, Field(("composition",), ("frozen",), seeds=1), tmp_path / "fair")
+    row = made.candidates["composition, frozen"]
+    assert made.content["metric"]["name"] == "balanced_accuracy"
+    found = report(made, row["folders"][0])
+    assert found["verdict"]["metric"] == "balanced_accuracy"
+    assert found["metrics"]["test"]["balanced_accuracy"]["value"] == pytest.approx(row["test"]["value"])
 
 
 def test_nothing_that_succeeds_is_an_error(inputs: tuple[Path, str], tmp_path: Path) -> None:

@@ -130,6 +130,15 @@ def test_only_the_training_part_is_looked_at() -> None:
         assert rank(poisoned, name, backbones=["kmer"]).rows == rank(records, name, backbones=["kmer"]).rows
 
 
+def test_where_families_can_not_be_kept_apart_it_says_so() -> None:
+    made = table().take(np.arange(30))
+    alike = Records.of(["ACDEFGHIKL" * 4] * 30, columns=made.columns, alphabet=PROTEIN)
+    assert "on families they" in lines(rank(made, "place", backbones=["composition"]).content)[0]
+    told = lines(rank(alike, "place", split="column:set", backbones=["composition"]).content)
+    assert "on labels they didn't learn from" in told[0]
+    assert "fewer than three families" in " ".join(told)
+
+
 def test_it_needs_a_backbone() -> None:
     with pytest.raises(BiograftError, match=r"Got none, expected one or more.*--backbones kmer,cnn"):
         rank(table(), "place", backbones=[])

@@ -18,6 +18,7 @@ from biograft.errors import BiograftError
 from biograft.evaluation.comparison_page import render
 from biograft.files import digest, write_json, write_text
 from biograft.flows.candidates import Field, candidates
+from biograft.flows.classes import adjusted
 from biograft.flows.prepare import Prepared, prepare
 from biograft.flows.recipe import Recipe
 from biograft.flows.repeats import Fits
@@ -133,6 +134,7 @@ def compare_recipe(
             given, task, how=split or recipe.split, identity=recipe.identity, train_limit=recipe.train_limit,
             seed=recipe.seed, progress=told,
         )  # fmt: skip
+        prepared = adjusted(prepared, recipe.logit_adjustment)  # and with it the metric that the fits go by
     parts = _of_all(given, prepared)
     # Level and kind are settled here: a few training labels alone might look like another kind.
     shared = replace(

@@ -25,7 +25,7 @@ from biograft.tasks.levels import Sequence as SequenceLevel
 from biograft.tasks.metrics import METRICS
 from biograft.tasks.task import LabelKind
 
-__all__ = ["NUMBERS", "PROBES", "SOURCE_NUMBERS", "numbers", "of_source", "probed"]
+__all__ = ["NUMBERS", "PROBES", "SOURCE_NUMBERS", "apart", "numbers", "of_source", "probed"]
 
 DRAWS = 500
 AT_ONCE = 1000  # units that a probe answers for
@@ -41,9 +41,10 @@ SOURCE_NUMBERS = ("leep", "nce")
 def probed(head: str, features: FixedFeatures, backbone: Backbone, kind: LabelKind) -> dict[str, float | None]:
     """Value and 95 % interval of the kind's first metric over units that the probe didn't learn from.
 
-    Families stay together in the folds, and are resampled for the interval. None where nothing can be learned.
+    Families stay together in the folds where :func:`apart` says so, and are resampled for the interval. None where
+    nothing can be learned.
     """
-    folds = Folds.draw(features.families, kind.strata(features.targets), False, features.seed)
+    folds = _folds(features, kind)
     answers, rows = [], []
     for learn, out in folds.parts():
         part = FixedFeatures(features.values[learn], features.targets[learn], features.families[learn], features.seed)
@@ -57,6 +58,15 @@ def probed(head: str, features: FixedFeatures, backbone: Backbone, kind: LabelKi
     found = bootstrap([metric], truth, predicted, features.families[asked], DRAWS, features.seed)
     shown = found[metric.name].as_dict()
     return {name: shown[name] for name in ("value", "low", "high")}
+
+
+def apart(features: FixedFeatures, kind: LabelKind) -> bool:
+    """Whether a probe is asked about families it didn't learn from: not where these are too few, or one has most."""
+    return _folds(features, kind).together
+
+
+def _folds(features: FixedFeatures, kind: LabelKind) -> Folds:
+    return Folds.draw(features.families, kind.strata(features.targets), False, features.seed)
 
 
 def _learnable(part: FixedFeatures, kind: LabelKind) -> bool:

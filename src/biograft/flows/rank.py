@@ -16,7 +16,7 @@ from biograft.data.split import Split
 from biograft.errors import BiograftError
 from biograft.flows.layers import Layers
 from biograft.flows.prepare import Prepared, prepare
-from biograft.flows.promise import NUMBERS, PROBES, SOURCE_NUMBERS, numbers, of_source, probed
+from biograft.flows.promise import NUMBERS, PROBES, SOURCE_NUMBERS, apart, numbers, of_source, probed
 from biograft.flows.recipe import Recipe
 from biograft.flows.workshop import pooled
 from biograft.hardware import Hardware
@@ -28,6 +28,10 @@ __all__ = ["Ranking", "lines", "rank", "rank_recipe"]
 ADVICE = (
     "Advice, not a decision: probes and scores look at resting vectors of the training part. Fine-tuning may turn the "
     "order round; biograft compare tells."
+)
+TOGETHER = (
+    "The training part has fewer than three families, or one with most of the labels: probes were asked about labels "
+    "of families that they learned from, and their numbers are likely too high. Add records of other families."
 )
 
 
@@ -134,7 +138,7 @@ def _content(
     recipe: Recipe, prepared: Prepared, loaded: Mapping[str, Backbone], hardware: Hardware, clock: Clock
 ) -> dict[str, Any]:
     kind, notes = prepared.kind, list(prepared.notes)
-    used = counted = 0
+    used, counted, kept_apart = 0, 0, True
     rows: list[dict[str, Any]] = []
     probes = PROBES[kind.name]
     for name, backbone in loaded.items():
@@ -146,6 +150,7 @@ def _content(
         with clock.stage("probe") as heard:
             for height in range(1, layers.heights + 1):
                 features = layers.at(height)
+                kept_apart = apart(features, kind)
                 row = {"backbone": name, "layer": height, "layers": layers.heights}
                 row |= {probe: probed(head, features, backbone, kind) for probe, head in probes.items()}
                 top = height == layers.heights
@@ -155,11 +160,13 @@ def _content(
             notes.append(f"The weights of '{name}' are random: its rows show what the architecture alone gives.")
     if used < (whole := len(prepared.split.rows("train"))):
         notes.append(f"{used:,} of the {whole:,} training records were drawn; the others were not looked at.")
+    if not kept_apart:
+        notes.append(TOGETHER)
     rows.sort(key=lambda row: max(_known(row[probe]["value"]) for probe in probes), reverse=True)
     return {
         "task": {"label": recipe.label, "level": prepared.level.name, "label_kind": kind.name},
         "metric": kind.metrics[0], "probes": list(probes), "records": used, "units": counted,
-        "rows": rows, "notes": [*notes, ADVICE],
+        "apart": kept_apart, "rows": rows, "notes": [*notes, ADVICE],
     }  # fmt: skip
 
 
@@ -181,8 +188,9 @@ def lines(content: Mapping[str, Any]) -> list[str]:
     aligned = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in table]
     unit = f" ({content['units']:,} labels)" if content["units"] != content["records"] else ""
     head = (
-        f"{content['task']['label']}: {content['metric']} of {' and '.join(probes)} on families they didn't learn from,"
-        f" 95 % interval; training part of {content['records']:,} records{unit}"
+        f"{content['task']['label']}: {content['metric']} of {' and '.join(probes)} on "
+        f"{'families' if content['apart'] else 'labels'} they didn't learn from, 95 % interval; training part of "
+        f"{content['records']:,} records{unit}"
     )
     return [head, "", *aligned, "", *content["notes"]]
 

@@ -12,6 +12,7 @@ from biograft.flows.answers import read_answers, translated
 from biograft.flows.assess import Examination, examine
 from biograft.flows.baselines import Baselines
 from biograft.flows.candidates import Candidate
+from biograft.flows.classes import adjusted
 from biograft.flows.prepare import Prepared, prepare
 from biograft.flows.recipe import Recipe
 from biograft.flows.repeats import Fits
@@ -94,7 +95,8 @@ class Tested:
         task = Task(self._recipe.label, self.prepared.level.name, kind.name, self._recipe.mask)
         for seed in self.fits.seeds:
             with suppress(BiograftError):  # such as one class only: the runs of this seed have failed, and say so
-                found[seed] = prepare(records, task, how=self.prepared.split, train_limit=limit, seed=seed)
+                drawn = prepare(records, task, how=self.prepared.split, train_limit=limit, seed=seed)
+                found[seed] = adjusted(drawn, self._recipe.logit_adjustment)  # as the fits see them
         return found
 
     def _measured(self, answers: Sequence[Predicted]) -> Measured:

@@ -74,11 +74,13 @@ class Folds:
         of: ``(rows,)`` fold of each row; no family is in two, unless there are too few families.
         used: folds to hold out; none where there are too few rows.
         how: for the sentence of a fit.
+        together: whether families are kept together; else rows of one family are in several folds.
     """
 
     of: np.ndarray
     used: range
     how: str
+    together: bool = True
 
     @classmethod
     def draw(cls, groups: np.ndarray, strata: np.ndarray, single: bool, seed: int) -> "Folds":
@@ -91,12 +93,13 @@ class Folds:
         count = min(_HELD_OUT, len(sizes))
         of = _spread(units, sizes, strata, count, seed)[units]
         if count < 2:
-            return cls(of, range(0), "not chosen: too few rows for inner folds")
+            return cls(of, range(0), "not chosen: too few rows for inner folds", together)
         where = "an inner hold-out of a fifth of the rows" if single else f"{count} inner folds"
         return cls(
             of,
             range(1 if single else count),
             f"on {where} ({'families kept together' if together else 'rows'})",
+            together,
         )
 
     def parts(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
