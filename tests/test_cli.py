@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from biograft import __version__
+from biograft import __version__, catalog
 from biograft.backbones import store
 from biograft.cli import app, screen
 from biograft.flows import split as flow
@@ -143,6 +143,17 @@ def test_list():
     ]  # fmt: skip
     found = json.loads(run("list label-kinds --json").stdout.splitlines()[-1])
     assert found["label_kinds"]["regression"] == "one number"
+
+
+def test_list_tells_of_auto_which_is_no_strategy_of_its_own():
+    last = run("list strategies").stdout.splitlines()[-1]
+    assert last.startswith("  auto ")
+    assert "--minutes" in last
+    assert "auto" not in catalog.names("strategies")
+
+
+def test_help_of_embed_writes_names_as_they_are_written():
+    assert "ESM-2" in words("embed")
 
 
 def test_split_writes_a_table_and_says_what_it_did(here):

@@ -14,7 +14,7 @@ from typing import Any
 
 from biograft.errors import BiograftError
 
-__all__ = ["CHECKPOINTS", "KINDS", "Checkpoint", "Entry", "entries", "names", "resolve", "unknown"]
+__all__ = ["AUTO", "CHECKPOINTS", "KINDS", "Checkpoint", "Entry", "entries", "names", "resolve", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,11 @@ _OWN: dict[str, tuple[Entry, ...]] = {
     ),
 }
 
+AUTO = Entry(
+    "auto", "biograft.flows.auto:choose", "fit chooses one; with --minutes 10 it tries several, and keeps what pays"
+)
+"""What ``--strategy auto`` does: a flow over strategies, which resolves to none."""
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -120,9 +125,7 @@ KINDS = tuple(_SINGULAR)
 def entries(kind: str) -> list[Entry]:
     """All entries of a kind, ours first. Raises BiograftError for an unknown kind."""
     if kind not in KINDS:
-        raise BiograftError(
-            f"Unknown kind of thing: got '{kind}', expected one of {', '.join(KINDS)} or models. Choose one of them."
-        )
+        raise unknown("kind of thing", kind, (*KINDS, "models"), "See: biograft list.")
     own = list(_OWN.get(kind, ()))
     if kind in _TABLES:
         table = Entry(kind, _TABLES[kind], "").load()

@@ -100,12 +100,16 @@ BackboneName = Annotated[
     _name(help=f"What reads the letters: {BACKBONES}; auto: kmer, for residues cnn.", metavar="NAME|FOLDER"),
 ]
 BackboneOf = Annotated[
-    str, typer.Option("--backbone", help=f"{BACKBONES.capitalize()}.", metavar="NAME|FOLDER", show_default=False)
+    str,
+    typer.Option(
+        "--backbone", help=f"{BACKBONES[0].upper()}{BACKBONES[1:]}.", metavar="NAME|FOLDER", show_default=False
+    ),
 ]
 StrategyName = Annotated[
     str,
     _name(
-        help="How it learns: see 'biograft list strategies'; auto: frozen where the backbone rests or knows something."
+        help="How it learns: see 'biograft list strategies'; auto: frozen where the backbone rests or knows something, "
+        "and with --minutes what costs more too."
     ),
 ]
 Pool = Annotated[
@@ -206,7 +210,7 @@ Unknown = Annotated[
 ]
 Masks = Annotated[
     list[str] | None,
-    _column("--mask", help="Column of 0 and 1, a digit per residue: those with 1 count. May be given twice."),
+    _column("--mask", help="Column of 0 and 1, a digit per residue: those with 1 count. May be given again."),
 ]
 
 RunFolder = Annotated[
