@@ -57,3 +57,5 @@ def test_parts_of_a_table_with_its_own_sets():
     assert (len(train), len(test)) == (60, 30)
     with pytest.raises(BiograftError, match="names 0 train and 30 test rows"):
         parts_of(test)
+    with pytest.raises(BiograftError, match="got no column 'set'"):
+        parts_of(Records.of(["MKV", "MKL"]))

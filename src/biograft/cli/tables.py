@@ -152,7 +152,8 @@ def audit(
     if test is None:
         learned, held = parts_of(first)
     else:
-        learned, held = first, read_for(first.alphabet, test, id=id, unknown=unknown, **choices)
+        reader = f"an audit of {train.name}"
+        learned, held = first, read_for(first.alphabet, test, id=id, unknown=unknown, reader=reader, **choices)
     with progress(quiet) as told:
         found = run(learned, held, label, progress=one(told, "audit"))
     say("\n".join(found.lines()), quiet)
@@ -184,6 +185,8 @@ def list_things(
         found[name] = [*shelf.models()] if name == "models" else [*catalog.entries(name)]
         if name == "backbones":
             found[name] += [*shelf.backbones(), *catalog.CHECKPOINTS]
+        if name == "strategies":
+            found[name].append(catalog.AUTO)
     for name, entries in found.items():
         say(name.replace("_", " ") + ("" if entries else "\n  none in this installation"))
         for entry in entries:

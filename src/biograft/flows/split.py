@@ -36,6 +36,11 @@ def split(
 
 def parts_of(records: Records) -> tuple[Records, Records]:
     """Training and test records of a table with a column ``set``. Raises BiograftError if either is missing."""
+    if "set" not in records.columns:
+        raise BiograftError(
+            f"'{records.source}' does not say which rows are for training and which for test: got no column 'set'. "
+            "Give the test records as a second file, or part the table with biograft split."
+        )
     names = np.array([value.strip().lower() for value in records.column("set")])
     train, test = np.flatnonzero(names == "train"), np.flatnonzero(names == "test")
     if len(train) == 0 or len(test) == 0:
