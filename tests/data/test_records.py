@@ -63,6 +63,8 @@ def test_a_column_that_is_not_there(records):
         records.column("Y")
     with pytest.raises(BiograftError, match="no column 'y' in the records: found none"):
         Records.of(["MKV"]).column("y")
+    with pytest.raises(BiograftError, match="FASTA holds no labels: make a table with columns id, sequence and y"):
+        Records.of(["MKV"], ["p1"], {"description": ["kinase"]}).column("y")
 
 
 @pytest.mark.parametrize(

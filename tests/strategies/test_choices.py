@@ -19,6 +19,7 @@ def test_text_becomes_what_the_field_is() -> None:
     [
         ("ful", "dropout=0", "Unknown strategy: got 'ful'.*Did you mean 'full'"),
         ("full", "dropout", "A choice of a strategy is NAME=VALUE: got 'dropout'"),
+        ("full", "head=knn", "has no choice 'head'.*It is a choice of frozen"),
         ("full", "learning_rat=1", "has no choice 'learning_rat'.*Did you mean 'learning_rate'"),
         ("full", "dropout=much", "Choice 'dropout' of strategy 'full' is a number: got 'much'"),
         ("joint", "project=maybe", "is true or false: got 'maybe'"),

@@ -104,7 +104,9 @@ class Records:
     def column(self, name: str) -> list[str]:
         """The texts of a column, '' = missing. Raises BiograftError that lists the columns there are."""
         if name not in self.columns:
-            raise missing_column(name, list(self.columns), self.source, "Check the spelling.")
+            fasta = list(self.columns) == ["description"]
+            advice = f"FASTA holds no labels: make a table with columns id, sequence and {name}."
+            raise missing_column(name, list(self.columns), self.source, advice if fasta else "Check the spelling.")
         return self.columns[name]
 
     def where(self, row: int) -> str:

@@ -43,6 +43,7 @@ SIGNATURES = {
     b"<html": "a web page",
     b">": "a FASTA file",
 }
+SHEETS = (".xlsx", ".xls", ".ods")
 BOM = b"\xef\xbb\xbf"
 BLOCK = 1 << 20
 
@@ -58,9 +59,15 @@ def form(path: Path) -> str:
     suffix = Path(path.name.lower().removesuffix(compression(path))).suffix
     if suffix in FORMS:
         return FORMS[suffix]
+    if path.is_dir():
+        raise BiograftError(
+            f"'{path}' is a folder: expected a file, {' '.join(FORMS)}. Name the file; to repeat a run, name its "
+            "recipe.toml."
+        )
+    sheets, others = "Sheets go in and out as CSV UTF-8.", "Rename the file by what it holds, or convert it."
     raise BiograftError(
         f"The suffix of '{path.name}' names no known form: got '{suffix}', expected {' '.join(FORMS)}, "
-        "each also with .gz or .xz. Rename the file by what it holds, or convert it."
+        f"each also with .gz or .xz. {sheets if suffix in SHEETS else others}"
     )
 
 

@@ -30,7 +30,7 @@ def strategy_of(name: str, options: Sequence[str] = ()) -> Strategy:
             raise BiograftError(f"A choice of a strategy is NAME=VALUE: got '{option}'. Write learning_rate=1e-4, say.")
         if field not in known:
             near = difflib.get_close_matches(field, known, n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else ""
+            hint = f" Did you mean '{near[0]}'?" if near else _owners(field)
             raise BiograftError(
                 f"Strategy '{name}' has no choice '{field}': expected one of {', '.join(known)}.{hint} Mend it."
             )
@@ -39,6 +39,16 @@ def strategy_of(name: str, options: Sequence[str] = ()) -> Strategy:
         **{field.name: values[field.name.rstrip("_")] for field in fields(kind) if field.name.rstrip("_") in values}
     )
     return made
+
+
+def _owners(field: str) -> str:
+    """Which strategies have that choice, as a sentence; '' if none has."""
+    found = [
+        entry.name
+        for entry in catalog.entries("strategies")
+        if field in {known.name.rstrip("_") for known in fields(entry.load())}
+    ]
+    return f" It is a choice of {', '.join(found)}." if found else ""
 
 
 def _value(strategy: str, field: str, text: str, kind: Any) -> Any:
