@@ -9,7 +9,7 @@ from biograft import catalog
 from biograft.bundle import load_backbone
 from biograft.errors import BiograftError
 from biograft.files import digest
-from biograft.flows.recipe import Recipe
+from biograft.flows.recipe import Recipe, check_weight
 from biograft.flows.sources import SOURCE
 from biograft.flows.unlabelled import UNLABELLED
 from biograft.strategies.choices import strategy_of
@@ -49,6 +49,16 @@ class Field:
             raise BiograftError(f"--seeds is a number of runs: got {self.seeds}, expected 1 or more. 3 is usual.")
         if self.jobs < 0:
             raise BiograftError(f"--jobs is a number of processes: got {self.jobs}, expected 1 or more. Mend it.")
+        for text in self.weights:
+            check_weight(text)
+        for text in self.strategies:
+            strategy, options = _parted(text)
+            if strategy == catalog.AUTO.name:
+                raise BiograftError(
+                    "A comparison names its strategies: got auto, expected names from 'biograft list strategies'. Name "
+                    "them, or let biograft fit --strategy auto --minutes 10 choose."
+                )
+            strategy_of(strategy, options)
         for text in self.limits:
             if text != ALL and not (text.isdecimal() and int(text) >= 2):
                 raise BiograftError(

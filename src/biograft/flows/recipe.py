@@ -11,7 +11,7 @@ from biograft.bundle import check_backbone
 from biograft.data.alphabet import named
 from biograft.errors import BiograftError
 
-__all__ = ["POOLS", "SAMPLINGS", "Recipe"]
+__all__ = ["POOLS", "SAMPLINGS", "Recipe", "check_weight"]
 
 POOLS = ("auto", "mean", "positions")
 SAMPLINGS = ("natural", "balanced")
@@ -158,15 +158,8 @@ class Recipe:
             raise BiograftError(
                 f"--lambda weighs the target against a source: got {self.lambda_} and no --source. Add one."
             )
-        if self.lambda_ and self.lambda_ not in SCHEDULES:
-            try:
-                fits = float(self.lambda_) > 0
-            except ValueError:
-                fits = False
-            if not fits:
-                raise BiograftError(
-                    f"--lambda: got '{self.lambda_}', expected a number above 0, inf, rising or learned. 1 is usual."
-                )
+        if self.lambda_:
+            check_weight(self.lambda_)
 
     def as_dict(self) -> dict[str, Any]:
         """Fields as TOML holds them."""
@@ -202,6 +195,16 @@ class Recipe:
             return cls(**{_field(name): value for name, value in values.items()})
         except BiograftError as fault:
             raise BiograftError(f"{fault} ('{source}')") if source else fault from None
+
+
+def check_weight(text: str) -> None:
+    """Raise BiograftError for what is no λ."""
+    try:
+        fits = text in SCHEDULES or float(text) > 0
+    except ValueError:
+        fits = False
+    if not fits:
+        raise BiograftError(f"--lambda: got '{text}', expected a number above 0, inf, rising or learned. 1 is usual.")
 
 
 def _field(name: str) -> str:
