@@ -16,12 +16,26 @@ from biograft.tasks.classification import Classification
 from biograft.tasks.levels import Sequence
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "CHANGELOG.md", "docs/guide.md", "docs/architecture.md")
+PAGES = tuple(
+    path.relative_to(ROOT).as_posix()
+    for path in (
+        ROOT / "README.md",
+        ROOT / "CHANGELOG.md",
+        *sorted(ROOT.glob("docs/*.md")),
+        *ROOT.glob("examples/**/*.md"),
+    )
+)
 
 
 def blocks(page: str, language: str) -> list[str]:
     """Fenced blocks of a language."""
     return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def anchors(page: Path) -> set[str]:
+    """Names of a page's headings in links, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.fixture(scope="module")
@@ -87,14 +101,17 @@ def test_the_worked_strategy_moves_the_top_and_nothing_below() -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)#]+)\)", text):
+    for target, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", text):
         if not target.startswith("https://"):
-            assert ((ROOT / page).parent / target).exists(), target
+            there = (ROOT / page).parent / target if target else ROOT / page
+            assert there.exists(), target
+            assert not anchor or anchor in anchors(there), f"{target}#{anchor}"
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_named_files_exist(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     for name in re.findall(r"`((?:[a-z_0-9]+/)*[a-z_0-9]+\.py)`", text):
-        places = (ROOT / "src" / "biograft" / name, ROOT / "src" / "biograft" / "cli" / name, ROOT / name)
+        roots = (ROOT / "src" / "biograft", ROOT / "src" / "biograft" / "cli", ROOT, (ROOT / page).parent)
+        places = [root / name for root in roots]
         assert any(place.exists() for place in places), name
