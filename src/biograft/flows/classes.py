@@ -61,15 +61,15 @@ def check_sampling(sampling: str | None, strategy: Strategy, level: Level, kind:
     """Raise BiograftError where classes can't be drawn equally often: no draws, or no one class per record."""
     if sampling != "balanced":
         return
-    if strategy.cacheable and strategy.exact(level):
-        raise BiograftError(
-            f"--sampling balanced draws the batches of a loop: got strategy '{strategy.name}', which solves its head "
-            "without one. Choose --logit-adjustment 1 for it, or --strategy full."
-        )
     if not isinstance(kind, Classification) or (level.count(np.array([3, 5])) != 1).any():
         raise BiograftError(
             f"--sampling balanced draws every class equally often: got {kind.name} per {level.name}, expected one "
             "class per record. Leave it out; for classes of residues choose --logit-adjustment 1."
+        )
+    if strategy.cacheable and strategy.exact(level):
+        raise BiograftError(
+            f"--sampling balanced draws the batches of a loop: got strategy '{strategy.name}', which solves its head "
+            "without one. Choose --logit-adjustment 1 for it, or --strategy full."
         )
 
 

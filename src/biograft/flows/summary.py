@@ -43,7 +43,7 @@ class Summary:
         rows.sort(key=lambda row: -self._signed(row["valid"]["value"]))
         winner = rows[0]["name"] if rows[0]["valid"]["value"] is not None else None
         recipe = self._fits.recipe.as_dict()
-        title = f"{self._recipe.label}: {len(rows)} candidates compared"
+        title = f"{self._recipe.label}: {len(rows)} candidate{'s' if len(rows) > 1 else ''} compared"
         metric, prepared = self._metric, self._prepared
         with clock.stage("curve"):
             curve = learning_curve(self._tested, best) if len(self._fits.limits) > 1 else None
