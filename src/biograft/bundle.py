@@ -148,9 +148,9 @@ def _folder(path: Path | str) -> Path:
         names = [found.name for found in shipped]
         near = difflib.get_close_matches(str(path), names, n=1)
         hint = f" Did you mean '{near[0]}'?" if near else ""
-        also = f", or one of {', '.join(names)}" if names else ""
+        also = f", or one of {', '.join(names)}." if names else ". No models come with this installation."
         raise BiograftError(
-            f"Model not found: '{path}'.{hint} Give a run, or a model folder (it holds model.json){also}."
+            f"Model not found: '{path}'.{hint} Give a run, or a model folder (it holds model.json){also}"
         )
     raise BiograftError(f"'{path}' is not a model: it holds no model.json. Give a run, or a model folder.")
 

@@ -252,11 +252,17 @@ def report(
     from biograft.evaluation.report import text
     from biograft.shipped import shelf
 
-    if (found := shelf.find(str(run), [*shelf.models(), *shelf.backbones()])) is not None:
+    shipped = [*shelf.models(), *shelf.backbones()]
+    if (found := shelf.find(str(run), shipped)) is not None:
         say(found.text(), quiet)
         if as_json:
             numbers(found.card)
         return
+    if not run.exists():
+        names = ", ".join(one.name for one in shipped) or "this installation has none"
+        raise BiograftError(
+            f"There is no '{run}': expected the folder of a run, or a shipped name ({names}). Check it."
+        )
     content = runs.RunFolder(run).report()
     if content is None and (run / "recipe.toml").exists():
         raise BiograftError(f"The run '{run}' is not finished: it has no report yet. Continue it with biograft fit.")

@@ -19,6 +19,7 @@ from biograft.flows.prepare import check_numbers
 from biograft.flows.report import described, doubts, intervals, leaks, named
 from biograft.hardware import Hardware, environment
 from biograft.progress import Progress
+from biograft.tasks.classification import UNSEEN, Classification, some
 from biograft.tasks.task import Units
 
 __all__ = ["evaluate"]
@@ -108,6 +109,13 @@ def _labelled(bundle: Bundle, table: Records, name: str, masks: tuple[str, ...])
         raise BiograftError(
             f"Column '{name}' holds no label to compare with: all values are empty or masked out. Check it."
         )
+    if isinstance(kind, Classification):
+        codes, _ = kind.encode(units.values)
+        if (codes[known] == UNSEEN).all():
+            raise BiograftError(
+                f"Column '{name}' holds no class that the model knows: got {some(sorted(set(units.values[known])))}, "
+                f"expected {some(kind.classes)}. Name the column of the true classes with --label."
+            )
     return table.take(rows), units.take(rows)
 
 
