@@ -28,9 +28,13 @@ from biograft.state import State, random_state, set_random_state
 from biograft.strategies.strategy import Phase
 from biograft.training import Training
 
-__all__ = ["Outcome", "Standing", "Trainer"]
+__all__ = ["Breakdown", "Outcome", "Standing", "Trainer"]
 
 SAVING_SHARE = 0.05  # saving takes no more than this of the time, however large the model
+
+
+class Breakdown(BiograftError):
+    """The numbers are no longer finite: what learns so will do the same again, unlike on a disk that was full."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,8 @@ class Trainer:
         Ctrl-C ends the step, saves and raises KeyboardInterrupt; a second one stops at once.
 
         Raises:
-            BiograftError: a loss is no longer finite, the disk is full, or the saved state is not of this model.
+            Breakdown: a gradient is no longer finite.
+            BiograftError: the disk is full, or the saved state is not of this model.
         """
         device = self.hardware.device
         try:
@@ -216,7 +221,7 @@ class Trainer:
     def _refuse(self, losses: Mapping[str, Tensor]) -> None:
         """Weights that are not finite never reach the disk: the last good state stays."""
         shown = ", ".join(f"{name} {float(loss):.4g}" for name, loss in losses.items())
-        raise BiograftError(
+        raise Breakdown(
             f"Training broke down at step {self._standing.step + 1} of {self.steps}: got a gradient that is not finite "
             f"(loss of {shown}). Look for extreme labels, or try --precision fp32, another strategy or another seed."
         )

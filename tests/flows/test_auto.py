@@ -30,7 +30,7 @@ from biograft.run import RunFolder, read_recipe
 from biograft.tasks.classification import Classification
 from biograft.tasks.levels import Sequence
 from biograft.tasks.task import Units
-from biograft.trainer import Trainer
+from biograft.trainer import Breakdown, Trainer
 from biograft.training import Training
 
 KIND = Classification(("a", "b"))
@@ -63,7 +63,7 @@ def answers(wrong: int, first: int = 0) -> np.ndarray:
 class Bench:
     """Answers known beforehand, and strategies that take known times; keeps what it was asked for."""
 
-    valid: dict[str, np.ndarray | str]
+    valid: dict[str, np.ndarray | BiograftError]
     paces: dict[str, Pace | str] = field(default_factory=dict)
     backbone: Any = field(default_factory=net)
     tried: list[tuple[str, int | None]] = field(default_factory=list)
@@ -84,6 +84,8 @@ class Bench:
     def _or_fault(found: Any) -> Any:
         if isinstance(found, str):
             raise BiograftError(found)
+        if isinstance(found, BiograftError):
+            raise found
         return found
 
 
@@ -206,7 +208,8 @@ def test_what_does_not_fit_is_not_tried_and_the_report_says_how_long_it_would_ta
 
 def test_a_candidate_that_cannot_be_carried_out_is_left_with_its_message(tmp_path: Path) -> None:
     bench = Bench(
-        {"frozen": answers(40), "wise": "It broke down. Mend it.", "full": answers(40)}, {"full": "No. Mend."}
+        {"frozen": answers(40), "wise": Breakdown("It broke down. Mend it."), "full": answers(40)},
+        {"full": "No. Mend."},
     )
     found = chosen(bench, tmp_path)
     assert found.chosen == "frozen"
@@ -214,8 +217,15 @@ def test_a_candidate_that_cannot_be_carried_out_is_left_with_its_message(tmp_pat
     assert "full was not tried: No. Mend." in found.notes
 
 
+def test_what_may_be_mended_ends_the_run_instead_of_the_candidate(tmp_path: Path) -> None:
+    bench = Bench({"frozen": answers(40), "wise": BiograftError("The disk is full."), "full": answers(40)})
+    with pytest.raises(BiograftError, match=r"The disk is full\."):
+        chosen(bench, tmp_path)
+    assert ("full", 100) not in bench.tried
+
+
 def test_a_continued_run_follows_the_plan_of_the_first(tmp_path: Path) -> None:
-    valid: dict[str, np.ndarray | str] = {"frozen": answers(40), "wise": answers(0), "full": answers(0)}
+    valid: dict[str, np.ndarray | BiograftError] = {"frozen": answers(40), "wise": answers(0), "full": answers(0)}
     first = Bench(valid)
     one = chosen(first, tmp_path)
     slower = Bench(valid, {"wise": Pace(60.0, 0.0, 0.0, 100, 10), "full": Pace(60.0, 0.0, 0.0, 100, 10)})

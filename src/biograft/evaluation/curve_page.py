@@ -37,6 +37,7 @@ NEEDED = (
     "Read off the rival's curve, made monotone and interpolated on a logarithmic scale; 95 % intervals from replicates "
     "of both curves (families drawn anew, luck of the runs). No number beyond what was measured is made up."
 )
+PER_RESIDUE = "Labels are counted in labelled records, each of which has a label per residue."
 
 
 def _rows(curve: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -58,7 +59,7 @@ def curve_lines(content: Mapping[str, Any]) -> list[str]:
     for name, row in _rows(curve):
         found = {point["labels"]: _dot(point).text for point in row["points"]}
         rows.append([name, *(found.get(labels, "–") for labels in curve["labels"])])
-    told = ["Learning curve", *_columns(rows), ""]
+    told = ["Learning curve", *_counted(content), *_columns(rows), ""]
     held = _held(curve)
     if held:
         titles = ["labels for the same result", "by", *(f"as of {labels:,}" for labels in curve["labels"])]
@@ -66,6 +67,11 @@ def curve_lines(content: Mapping[str, Any]) -> list[str]:
                 for (name, rival), texts in held.items()]  # fmt: skip
         told += [*_columns([titles, *rows]), ""]
     return [*told, "More labels", *(f"  {names}: {sentence}" for names, sentence in _growth(curve)), ""]
+
+
+def _counted(content: Mapping[str, Any]) -> list[str]:
+    """What a number of labels counts, where a record has more than one."""
+    return [PER_RESIDUE] if content["task"]["level"] == "residue" else []
 
 
 def _growth(curve: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -95,7 +101,7 @@ def curve_section(content: Mapping[str, Any]) -> str:
     curve = content["learning_curve"]
     if curve is None:
         return ""
-    drawn = tag("figure", _drawn(content, curve) + tag("figcaption", escape(HOW)))
+    drawn = tag("figure", _drawn(content, curve) + tag("figcaption", escape(" ".join([HOW, *_counted(content)]))))
     said = [tag("b", escape(f"{names}: ")) + escape(sentence) for names, sentence in _growth(curve)]
     growth = "".join(tag("p", text) for text in said)
     told = tag("div", tag("h3", f"What would {curve['more']:,} more labels bring?") + growth)

@@ -21,6 +21,7 @@ from biograft.flows.assess import Examination
 from biograft.flows.workshop import Attempt, Workshop
 from biograft.run import RunFolder
 from biograft.tasks.metrics import METRICS, Metric
+from biograft.trainer import Breakdown
 
 __all__ = ["PROBE", "Choice", "Plan", "Planned", "choose", "costlier"]
 
@@ -191,7 +192,7 @@ class _Contest:
             return
         try:
             found = _attempt(workshop, name, folder, planned.steps)
-        except BiograftError as fault:  # such as a loss that is no longer finite
+        except Breakdown as fault:  # a full disk is no reason to choose another strategy for good
             self._leave(name, f"could not be carried out: {fault}")
             return
         value, gain = self._value(found), self._gain(found)
