@@ -116,7 +116,7 @@ CASES: list[tuple[str, str, str | bytes, dict[str, str], str]] = [
     ("commas in tsv", "a.tsv", "id,sequence\na,MKV\n", {},
      "in a.tsv: its columns seem to be parted by commas"),
     ("id twice", "a.tsv", ROWS + "p1\tMKV\t1\n", {},
-     "The id 'p1' stands twice (a.tsv, line 2 and line 4; 1 repeats in all). Ids must be unique"),
+     "The id 'p1' stands twice (a.tsv, line 2 and line 4; 1 repeat in all). Ids must be unique"),
     ("id twice in FASTA", "a.fa", ">a x\nMKV\n>b\nMKV\n>a y\nMKV\n", {},
      "The id 'a' stands twice (a.fa, line 1 and line 5"),
     ("id empty", "a.tsv", ROWS + "\tMKV\t1\n", {}, "The id is empty (a.tsv, line 4)"),

@@ -196,6 +196,8 @@ def test_leaks_and_unseen_classes_are_warned_of() -> None:
     ]
     report["data"]["unseen_classes"] = ["p", "q"]
     assert "classes that training never had (p, q); they count as missed." in cautions(report)[2]
+    report["data"] |= {"unseen_in_training": 1, "unseen_classes": ["p"]}
+    assert "1 test label is of a class that training never had (p); it counts as missed." in cautions(report)[2]
     words = Page(render(report, figures())).words
     assert set(cautions(report)) <= set(words)
 

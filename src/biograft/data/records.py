@@ -163,8 +163,8 @@ def _check_ids(ids: Sequence[str], source: str, lines: Sequence[int]) -> None:
             repeats = len(ids) - len(set(ids))
             raise BiograftError(
                 f"The id '{identity}' stands twice ({before} and {where.removeprefix(f'{source}, ')}; "
-                f"{repeats} repeats in all). Ids must be unique: rename or delete one, or name another "
-                "column with --id COL."
+                f"{repeats} repeat{'s' if repeats > 1 else ''} in all). Ids must be unique: rename or delete one, "
+                "or name another column with --id COL."
             )
         seen[identity] = row
 

@@ -74,11 +74,11 @@ def cautions(report: Mapping[str, Any]) -> list[str]:
     if found:
         found[-1] += " On these the model may remember instead of predict."
     if data.get("unseen_in_training"):
-        names = data.get("unseen_classes")
+        names, unseen = data.get("unseen_classes"), data["unseen_in_training"]
         found.append(
-            f"{data['unseen_in_training']:,} test labels are of classes that training never had"
-            f"{f' ({some(names)})' if names else ''}; they count as missed. Add records of further families of these "
-            "classes, or leave the classes out."
+            f"{_several(unseen, 'test label is of a class', 'test labels are of classes')} that training never had"
+            f"{f' ({some(names)})' if names else ''}; {'it counts' if unseen == 1 else 'they count'} as missed. "
+            "Add records of further families of these classes, or leave the classes out."
         )
     return [*found, *data.get("notes", [])]
 
