@@ -12,6 +12,7 @@ import biograft
 PROJECT = Path(__file__).resolve().parents[2]
 ROOT = PROJECT / "src" / "biograft"
 MODULES = sorted(ROOT.rglob("*.py"))
+ERRORS = ("BiograftError", "Breakdown")
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "misc", "manager", "context", "handler"}
 
@@ -108,7 +109,7 @@ def _narrows(test: ast.expr) -> bool:
 def messages(path: Path) -> list[tuple[int, str]]:
     """Line and text of every error that users meet; ``{}`` is what is filled in, ``{!}`` an error passed on."""
     calls = [node for node in ast.walk(TREES[path]) if isinstance(node, ast.Call) and node.args]
-    return [(call.lineno, _text(call.args[0])) for call in calls if getattr(call.func, "id", "") == "BiograftError"]
+    return [(call.lineno, _text(call.args[0])) for call in calls if getattr(call.func, "id", "") in ERRORS]
 
 
 def _text(node: ast.expr) -> str:
