@@ -74,7 +74,7 @@ def test_nothing_to_do_and_nobody_to_do_it() -> None:
 
 
 WAITS = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from biograft.scale import run_all
 
@@ -87,6 +87,7 @@ def wait(path):
         raise
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the tests may run in the background of a shell
     list(run_all(wait, sys.argv[1:], jobs=2))
 """
 

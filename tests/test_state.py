@@ -140,5 +140,5 @@ def test_muon_takes_matrices_and_names_are_known() -> None:
     net = _net()
     with pytest.raises(ValueError, match=r"matrices only: got a parameter of shape \(3,\)"):
         Optimisers([Group(tuple(net.parameters()), 1e-2, optimiser="muon")])
-    with pytest.raises(ValueError, match="Unknown optimiser: got 'sgd', expected one of adamw, muon"):
-        Optimisers([Group(tuple(net.parameters()), 1e-2, optimiser="sgd")])
+    with pytest.raises(ValueError, match="Unknown optimiser: got 'adam', expected one of adamw, muon"):
+        Optimisers([Group(tuple(net.parameters()), 1e-2, optimiser="adam")])

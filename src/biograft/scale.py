@@ -156,6 +156,7 @@ def _work(connection: Connection, threads: int) -> None:
     with contextlib.suppress(EOFError, KeyboardInterrupt):  # nobody is left to ask, or it was told to stop
         if hasattr(os, "setpgid"):
             os.setpgid(0, 0)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell runs it in the background
         parent = multiprocessing.parent_process()
         if parent is not None:
             threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()

@@ -72,7 +72,7 @@ def test_a_column_that_is_not_there(records):
     [
         (
             {"sequences": ["MKV", "MKL"], "ids": ["a", "a"]},
-            r"The id 'a' stands twice \(record 1 and record 2; 1 repeats",
+            r"The id 'a' stands twice \(record 1 and record 2; 1 repeat in all",
         ),
         ({"sequences": ["MKV"], "ids": [" "]}, r"The id is empty \(record 1\)\. Every record needs an id"),
         (

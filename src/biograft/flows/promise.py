@@ -62,7 +62,7 @@ def probed(head: str, features: FixedFeatures, backbone: Backbone, kind: LabelKi
 
 def apart(features: FixedFeatures, kind: LabelKind) -> bool:
     """Whether a probe is asked about families it didn't learn from: not where these are too few, or one has most."""
-    return _folds(features, kind).together
+    return bool(_folds(features, kind).together)
 
 
 def _folds(features: FixedFeatures, kind: LabelKind) -> Folds:
