@@ -86,7 +86,16 @@ def row(name: str, found: dict[str, Any], metric: str, best: str) -> tuple[list[
     answer = verdict["answer"] if verdict else ""
     told = f"({answer}: it was a source)" if answer and TARGETS[name].source else answer
     helped = answer == "helped" and not TARGETS[name].source
-    return [name, metric, found["strategy"], interval(found["test"]), difference, told, best], helped
+    return [
+        name,
+        metric,
+        found["strategy"],
+        str(found["runs"]),
+        interval(found["test"]),
+        difference,
+        told,
+        best,
+    ], helped
 
 
 def told(contents: dict[str, dict[str, Any]], options: argparse.Namespace) -> tuple[str, int]:
@@ -99,9 +108,9 @@ def told(contents: dict[str, dict[str, Any]], options: argparse.Namespace) -> tu
             line, better = row(name, found, content["metric"]["name"], best)
             rows.append(line)
             helped |= {name} if better else set()
-    head = ["target", "metric", "strategy", "test", "minus scratch", "transfer", "best simple answer"]
+    head = ["target", "metric", "strategy", "runs", "test", "minus scratch", "transfer", "best simple answer"]
     text = (
-        f"{options.limits} labels, {options.seeds} seeds, {options.epochs:g} epochs for every net; parts drawn down to "
+        f"{options.limits} labels, {options.epochs:g} epochs for every net that moves; parts drawn down to "
         f"{SIZES['train']:,} records to learn from (of which the seed draws the labels), {SIZES['valid']} to choose on "
         f"and {SIZES['test']:,} to answer for. Intervals are of families (records, where there are fewer than six "
         "families) and seeds.\n\n"
