@@ -3,6 +3,9 @@
 Strategies, loop, losses and verdicts are those of biograft; what an example adds is a backbone and its data.
 """
 
+import argparse
+import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -13,6 +16,7 @@ import torch
 
 from biograft.backbones.backbone import Backbone
 from biograft.data.examples import Examples, ExampleStream, Stream
+from biograft.errors import BiograftError
 from biograft.evaluation.comparison import Measured, difference, judged, measured
 from biograft.flows.learning import Lesson
 from biograft.hardware import Hardware
@@ -28,7 +32,7 @@ from biograft.tasks.metrics import METRICS
 from biograft.trainer import Outcome
 from biograft.training import Training
 
-__all__ = ["WAYS", "Data", "Experiment", "Result", "draw", "table"]
+__all__ = ["WAYS", "Data", "Experiment", "Result", "check_labels", "draw", "perform", "table"]
 
 RIVAL = "scratch"
 WAYS: dict[str, Strategy] = {way.name: way for way in (Scratch(), Frozen(), Full(), Joint())}
@@ -216,3 +220,28 @@ def table(result: Result) -> str:
         gain = "" if name == RIVAL else f" ({found[name].interval.value:+.3f})"
         lines.append(f"| `{name}` | {way.value:.3f} | {inner.low:.3f} to {inner.high:.3f} | {steps} | {told}{gain} |")
     return "\n".join(lines)
+
+
+def check_labels(labels: int, target: Data, things: str) -> None:
+    """Raise BiograftError where so few, or so many, can't be drawn twice from the target."""
+    if not 10 <= labels <= len(target) // 4:
+        raise BiograftError(
+            f"--labels is a number of {things}: got {labels}, expected 10 to {len(target) // 4}. Choose another."
+        )
+
+
+def perform(
+    chosen: argparse.Namespace, experiment: Callable[[argparse.Namespace, Path], Experiment], before: str, things: str
+) -> int:
+    """Run what was chosen, and print a table; the exit code. ``before`` stands before the sizes of the parts."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            made = experiment(chosen, chosen.out or Path(folder))
+            result = made.run(range(chosen.seeds), say=lambda text: print(text, file=sys.stderr))
+    except BiograftError as fault:
+        print(fault, file=sys.stderr)
+        return 2
+    sizes = " / ".join(str(len(part)) for part in made.target)
+    print(f"{before}{sizes} target {things} to learn from / choose on / test on\n")
+    print(table(result))
+    return 0

@@ -3,15 +3,13 @@
 import argparse
 import math
 import sys
-import tempfile
 from functools import partial
 from pathlib import Path
 
-from biograft.errors import BiograftError
 from biograft.training import Training
 from examples.images.data import load
 from examples.images.lenet import Classic, LeNet, VariedStream
-from examples.two_steps import Data, Experiment, draw, table
+from examples.two_steps import Data, Experiment, check_labels, draw, perform
 
 BATCH = 100
 USUAL = {"digits": (0.01, 60.0), "cifar10": (0.001, 20.0)}  # rate and passes; 1,797 digits make few steps in a pass
@@ -36,10 +34,7 @@ def experiment(chosen: argparse.Namespace, out: Path) -> Experiment:
     """What was asked for. Raises BiograftError where there is no such thing."""
     source, target = load(chosen.source, chosen.cifar10), load(chosen.target, chosen.cifar10)
     rate, epochs = USUAL[chosen.source.partition(":")[0]]
-    if not 10 <= chosen.labels <= len(target) // 4:
-        raise BiograftError(
-            f"--labels is a number of images: got {chosen.labels}, expected 10 to {len(target) // 4}. Choose another."
-        )
+    check_labels(chosen.labels, target, "images")
     mirrored = not any(name.startswith("digits") for name in (chosen.source, chosen.target))
     valid, train = draw(source, [len(source) // 5], seed=0)
     parts: list[Data] = draw(target, [chosen.labels, chosen.labels], seed=0)
@@ -56,17 +51,7 @@ def experiment(chosen: argparse.Namespace, out: Path) -> Experiment:
 def main(given: list[str] | None = None) -> int:
     """Run it, and print a table."""
     chosen = arguments(given)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            made = experiment(chosen, chosen.out or Path(folder))
-            result = made.run(range(chosen.seeds), say=lambda text: print(text, file=sys.stderr))
-    except BiograftError as fault:
-        print(fault, file=sys.stderr)
-        return 2
-    sizes = " / ".join(str(len(part)) for part in made.target)
-    print(f"{chosen.source} → {chosen.target}, {sizes} target images to learn from / choose on / test on\n")
-    print(table(result))
-    return 0
+    return perform(chosen, experiment, f"{chosen.source} → {chosen.target}, ", "images")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import tempfile
 from pathlib import Path
 
 from biograft.errors import BiograftError
@@ -10,7 +9,7 @@ from biograft.strategies.full import Full
 from biograft.training import Training
 from examples.text.data import Language, Texts, read
 from examples.text.encoder import TextEncoder, tiny
-from examples.two_steps import WAYS, Experiment, draw, table
+from examples.two_steps import WAYS, Experiment, check_labels, draw, perform
 
 SOURCE, TARGET = 1500, 1200  # sentences of the language that is made up here
 
@@ -46,10 +45,7 @@ def experiment(chosen: argparse.Namespace, out: Path) -> Experiment:
     folder = chosen.encoder or tiny(out / "encoder", language.vocabulary)
     encoder = TextEncoder.load(folder)
     source, target = (texts.data(encoder.encode) for texts in tables)
-    if not 10 <= chosen.labels <= len(target) // 4:
-        raise BiograftError(
-            f"--labels is a number of texts: got {chosen.labels}, expected 10 to {len(target) // 4}. Choose another."
-        )
+    check_labels(chosen.labels, target, "texts")
     valid, train = draw(source, [len(source) // 5], seed=0)
     parts = draw(target, [chosen.labels, chosen.labels], seed=0)
     training = Training(steps=chosen.steps)
@@ -62,17 +58,7 @@ def experiment(chosen: argparse.Namespace, out: Path) -> Experiment:
 def main(given: list[str] | None = None) -> int:
     """Run it, and print a table."""
     chosen = arguments(given)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            made = experiment(chosen, chosen.out or Path(folder))
-            result = made.run(range(chosen.seeds), say=lambda text: print(text, file=sys.stderr))
-    except BiograftError as fault:
-        print(fault, file=sys.stderr)
-        return 2
-    sizes = " / ".join(str(len(part)) for part in made.target)
-    print(f"{sizes} target texts to learn from / choose on / test on\n")
-    print(table(result))
-    return 0
+    return perform(chosen, experiment, "", "texts")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from biograft.backbones.backbone import Backbone
-from biograft.backbones.convolution import Line, PackedConvolution, with_gaps
+from biograft.backbones.convolution import Line, PackedConvolution
+from biograft.backbones.stack import ConvolutionStack
 from biograft.data.alphabet import Alphabet, named
 from biograft.data.packed import Packed
 from biograft.errors import BiograftError
@@ -166,7 +167,7 @@ class _Block(nn.Module):
         return line.with_values(line.values + self.dropout(self.mix(F.gelu(hidden.values))))
 
 
-class DilatedCNN(Backbone):
+class DilatedCNN(ConvolutionStack):
     """Residual dilated convolutions over embedded letters; normalised over channels, so that rows never mix.
 
     It starts from random weights: the baseline *without* transfer, and a small net to train on a source.
@@ -185,35 +186,9 @@ class DilatedCNN(Backbone):
         self.normalise = nn.LayerNorm(shape.width)
         self.gap = (shape.kernel - 1) // 2 * max(shape.dilations, default=0)
 
-    def forward(self, batch: Packed) -> Packed:
-        """Packed codes ``(tokens,)`` -> packed vectors ``(tokens, width)``."""
-        line = with_gaps(batch.with_values(self.embedding(batch.values.int())), self.gap)
-        for layer in self.layers:
-            line = layer(line)
-        return batch.with_values(self.normalise(line.closed()))
-
-    @property
-    def heights(self) -> int:
-        """One per residual block."""
-        return max(1, len(self.layers))
-
-    def tower(self, batch: Packed) -> Packed:
-        """``(tokens, blocks, width)``, each after the closing norm."""
-        line = with_gaps(batch.with_values(self.embedding(batch.values.int())), self.gap)
-        found = []
-        for layer in self.layers:
-            line = layer(line)
-            found.append(self.normalise(line.closed()))
-        return batch.with_values(torch.stack(found, dim=1)) if found else super().tower(batch)
-
     def _ending_at(self, height: int) -> Self:
         with torch.random.fork_rng([]):
             return type(self)(self.alphabet, replace(self.shape, dilations=self.shape.dilations[:height]))
-
-    def blocks(self) -> list[nn.Module]:
-        """Embedding, then the residual blocks; the last one together with the closing normalisation."""
-        *lower, top = [self.embedding, *self.layers]
-        return [*lower, nn.ModuleList([top, self.normalise])]
 
     def configuration(self) -> dict[str, Any]:
         """The alphabet's name and the fields of :class:`CNNConfiguration`."""

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from biograft.backbones.convolution import Line, PackedConvolution, with_gaps
+from biograft.backbones.convolution import Line, PackedConvolution
 from biograft.backbones.language import LanguageBackbone, LanguageHead
+from biograft.backbones.stack import ConvolutionStack
 from biograft.data.alphabet import Alphabet, named
-from biograft.data.packed import Packed
 from biograft.errors import BiograftError
 
 __all__ = ["ByteNet", "ByteNetConfiguration"]
@@ -80,7 +80,7 @@ class _Block(nn.Module):
         return line.with_values(line.values + self.dropout(self.widen(F.gelu(self.widen_norm(spread)))))
 
 
-class ByteNet(LanguageBackbone):
+class ByteNet(ConvolutionStack, LanguageBackbone):
     """Residual blocks over embedded letters; codes are those of the alphabet, the mask one above them."""
 
     name: ClassVar[str] = "bytenet"
@@ -97,27 +97,6 @@ class ByteNet(LanguageBackbone):
         self.language_head = LanguageHead(shape.width, tokens) if shape.language_head else None
         self.gap = (shape.kernel - 1) // 2 * max(shape.reached)
 
-    def forward(self, batch: Packed) -> Packed:
-        """Packed codes ``(tokens,)`` -> packed vectors ``(tokens, width)``."""
-        line = with_gaps(batch.with_values(self.embedding(batch.values.int())), self.gap)
-        for layer in self.layers:
-            line = layer(line)
-        return batch.with_values(self.normalise(line.closed()))
-
-    @property
-    def heights(self) -> int:
-        """One per residual block."""
-        return max(1, len(self.layers))
-
-    def tower(self, batch: Packed) -> Packed:
-        """``(tokens, blocks, width)``, each after the closing norm."""
-        line = with_gaps(batch.with_values(self.embedding(batch.values.int())), self.gap)
-        found = []
-        for layer in self.layers:
-            line = layer(line)
-            found.append(self.normalise(line.closed()))
-        return batch.with_values(torch.stack(found, dim=1)) if found else super().tower(batch)
-
     def _ending_at(self, height: int) -> Self:
         with torch.random.fork_rng([]):
             return type(self)(self.alphabet, replace(self.shape, layers=height, language_head=False))
@@ -125,11 +104,6 @@ class ByteNet(LanguageBackbone):
     def token_ids(self, codes: Tensor) -> Tensor:
         """Codes are rows of the embedding as they stand."""
         return codes.long()
-
-    def blocks(self) -> list[nn.Module]:
-        """Embedding, then the residual blocks; the last one together with the closing normalisation."""
-        *lower, top = [self.embedding, *self.layers]
-        return [*lower, nn.ModuleList([top, self.normalise])]
 
     def configuration(self) -> dict[str, Any]:
         """The alphabet's name and the fields of :class:`ByteNetConfiguration`."""

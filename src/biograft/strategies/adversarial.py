@@ -17,8 +17,8 @@ from biograft.backbones.backbone import Backbone
 from biograft.data.examples import Batch
 from biograft.errors import BiograftError
 from biograft.model import LinearHead, Model, SharedBackbone
-from biograft.strategies.full import trainable, untrained
-from biograft.strategies.objective import Term, features, supervised
+from biograft.strategies.full import all_learn
+from biograft.strategies.objective import Term, check_weight, features, supervised
 from biograft.strategies.strategy import FixedFeatures, Group, Phase, Strategy, parameters
 from biograft.tasks.task import LabelKind, Level
 
@@ -88,11 +88,7 @@ class Adversarial(Strategy):
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        if not (self.weight >= 0 and math.isfinite(self.weight)):
-            raise BiograftError(
-                f"Choice 'weight' is how strongly the domains are made alike: got {self.weight:g}, expected 0 or more. "
-                "0.3 is usual."
-            )
+        check_weight(self.weight, 0.3)
         if self.hidden < 1:
             raise BiograftError(f"Choice 'hidden' is a width: got {self.hidden}, expected 1 or more. 64 is usual.")
 
@@ -102,9 +98,7 @@ class Adversarial(Strategy):
 
     def start(self, model: Model, features: FixedFeatures | None) -> list[str]:
         """Let everything learn."""
-        trainable(model, self.name)
-        model.requires_grad_(True)
-        return untrained(model.backbone, "fine-tuning")
+        return all_learn(model, self.name, "fine-tuning")
 
     def learner(self, model: Model, source: Model | None = None) -> nn.Module:
         """The model, and beside it a domain head on what its own head reads."""

@@ -9,10 +9,9 @@ from torch import Tensor, nn
 
 from biograft.backbones.backbone import Backbone
 from biograft.data.examples import Batch
-from biograft.errors import BiograftError
 from biograft.model import LinearHead, Model
-from biograft.strategies.full import trainable, untrained
-from biograft.strategies.objective import Term, features, supervised
+from biograft.strategies.full import all_learn
+from biograft.strategies.objective import Term, check_weight, features, supervised
 from biograft.strategies.strategy import FixedFeatures, Group, Phase, Strategy, parameters
 from biograft.tasks.task import LabelKind, Level
 
@@ -62,11 +61,7 @@ class Coral(Strategy):
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        if not (self.weight >= 0 and math.isfinite(self.weight)):
-            raise BiograftError(
-                f"Choice 'weight' is how strongly the domains are made alike: got {self.weight:g}, expected 0 or more. "
-                "0.1 is usual."
-            )
+        check_weight(self.weight, 0.1)
 
     def head(self, backbone: Backbone, level: Level, kind: LabelKind) -> nn.Module:
         """A linear head behind dropout."""
@@ -74,9 +69,7 @@ class Coral(Strategy):
 
     def start(self, model: Model, features: FixedFeatures | None) -> list[str]:
         """Let everything learn."""
-        trainable(model, self.name)
-        model.requires_grad_(True)
-        return untrained(model.backbone, "fine-tuning")
+        return all_learn(model, self.name, "fine-tuning")
 
     def phases(self, learner: Model) -> list[Phase]:
         """One phase, two rates, two losses."""

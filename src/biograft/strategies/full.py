@@ -11,7 +11,7 @@ from biograft.model import LinearHead, Model
 from biograft.strategies.strategy import FixedFeatures, Group, Phase, Strategy, by_height, parameters
 from biograft.tasks.task import LabelKind, Level
 
-__all__ = ["Full", "Scratch", "check_decay", "layered", "trainable", "untrained"]
+__all__ = ["Full", "Scratch", "all_learn", "check_decay", "layered", "trainable", "untrained"]
 
 
 def trainable(model: Model, strategy: str) -> None:
@@ -28,6 +28,13 @@ def untrained(backbone: Backbone, doing: str) -> list[str]:
     if backbone.pretrained:
         return []
     return [f"Backbone '{backbone.name}' was never trained: {doing} of it is training from scratch."]
+
+
+def all_learn(model: Model, strategy: str, doing: str) -> list[str]:
+    """Let every weight learn; a sentence for the report where there is no knowledge to start from."""
+    trainable(model, strategy)
+    model.requires_grad_(True)
+    return untrained(model.backbone, doing)
 
 
 def check_decay(layer_decay: float) -> None:
@@ -79,9 +86,7 @@ class Full(Strategy):
 
     def start(self, model: Model, features: FixedFeatures | None) -> list[str]:
         """Let everything learn; says so where there is no knowledge to start from."""
-        trainable(model, self.name)
-        model.requires_grad_(True)
-        return untrained(model.backbone, "full fine-tuning")
+        return all_learn(model, self.name, "full fine-tuning")
 
     def phases(self, learner: Model) -> list[Phase]:
         """One phase; two rates, or one per block and one for the head."""

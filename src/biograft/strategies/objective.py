@@ -8,10 +8,11 @@ from typing import Any
 from torch import Tensor
 
 from biograft.data.examples import Batch
+from biograft.errors import BiograftError
 from biograft.model import Model
 from biograft.tasks.task import LabelKind
 
-__all__ = ["Term", "features", "supervised", "worth"]
+__all__ = ["Term", "check_weight", "features", "supervised", "worth"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,15 @@ class Term:
     def weight_at(self, share: float) -> float:
         """λ when ``share`` of the steps is done."""
         return self.weight(share) if callable(self.weight) else self.weight
+
+
+def check_weight(weight: float, usual: float) -> None:
+    """Refuse what can't weigh a loss that makes domains alike."""
+    if not (weight >= 0 and math.isfinite(weight)):
+        raise BiograftError(
+            f"Choice 'weight' is how strongly the domains are made alike: got {weight:g}, expected 0 or more. "
+            f"{usual:g} is usual."
+        )
 
 
 def worth(kind: LabelKind) -> float:
