@@ -174,7 +174,8 @@ def model_card(name: str, card: Mapping[str, Any]) -> str:
             "",
             "## What was measured",
             "",
-            f"On {card['measured']['records']:,} test records that share no family with the training part, with 95 % "
+            f"On {card['measured']['records']:,} test records, of which {card['leaks']['exact_copies']} are copies of "
+            f"training records and {card['leaks']['shares']['0.4']:.1%} are 40 % or more alike to one; with 95 % "
             "intervals:",
             "",
             "| metric | value | interval |",

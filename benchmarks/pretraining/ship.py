@@ -170,6 +170,7 @@ def _model_card(name: str, report: Mapping[str, Any], bundle: Bundle, encoder: d
         "classes": {label: question.classes.get(label, "") for label in known},
         "encoder": encoder,
         "measured": {"metric": metric, **found, "records": report["data"]["n_test"], "on": "test proteins"},
+        "leaks": report["data"]["leaks"],
         "metrics": _without_paths(metrics),
         "baselines": _without_paths(report["baselines"]),
         "data": question.data,
