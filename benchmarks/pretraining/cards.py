@@ -95,11 +95,9 @@ def encoder_card(card: Mapping[str, Any]) -> str:
     """MODEL_CARD.md of an encoder."""
     encoder, corpus, found = card["encoder"], card["corpus"], card["metrics"]["valid"]
     heads = f", {encoder['heads']} heads" if "heads" in encoder else ""
-    recipe = card["recipe"]
-    steps = corpus["letters_read"] // recipe["batch_letters"]
     sources = [
         f"* {name}: column {source['label']}, {source['records']:,} training records, weight {source['weight']:g}, "
-        f"{steps * recipe['source_letters']:,} letters read"
+        f"{source['letters_read']:,} letters read"
         for name, source in card["sources"].items()
     ]
     curve = [card["curve"][place] for place in _spread(len(card["curve"]))]

@@ -63,7 +63,7 @@ def pretrained(folder: Path, seed: int = 0, convolutions: bool = False) -> Path:
             "biograft": "0.1.0", "created": "2026-01-02T03:04:05+00:00", "encoder": shape,
             "corpus": {"file": "c.fasta", "sequences": 90, "letters": 9000, "held_out": 10, "relatives_left_out": 3,
                        "letters_read": 2000},
-            "sources": {"s ss3": {"label": "ss3", "weight": 1.0, "records": 40}},
+            "sources": {"s ss3": {"label": "ss3", "weight": 1.0, "records": 40, "letters_read": 8192}},
             "metrics": {"valid": {"perplexity": 17.5, "loss": 2.9, "accuracy": 0.08}},
             "seconds": {"train": 1.0}, "environment": {},
             "recipe": {"corpus": str(folder / "c.fasta"), "window": 512, "batch_letters": 1000, "source_letters": 4096},

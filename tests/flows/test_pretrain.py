@@ -8,9 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from biograft.backbones import esm2
-from biograft.backbones.bytenet import ByteNet
+from biograft.backbones import esm2, native
+from biograft.backbones.bytenet import ByteNet, ByteNetConfiguration
 from biograft.bundle import load_backbone
+from biograft.data.alphabet import PROTEIN
 from biograft.data.corpus import hold_out
 from biograft.data.generated import World
 from biograft.data.packed import Packed
@@ -20,7 +21,15 @@ from biograft.errors import BiograftError
 from biograft.flows.pretrain import pretrain, summary
 from biograft.flows.pretrain_recipe import PretrainRecipe
 
-TINY = {"layers": 1, "width": 16, "heads": 2, "window": 40, "batch_letters": 512, "held_out": 6, "source_letters": 256}
+TINY = {
+    "layers": 1,
+    "width": 16,
+    "heads": 2,
+    "window": 40,
+    "batch_letters": 512,
+    "held_out": 6,
+    "source_letters": (256,),
+}
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +58,9 @@ def test_the_report_says_what_was_learned_from(finished: Path, recipe: PretrainR
     corpus = report["corpus"]
     assert corpus["sequences"] + corpus["held_out"] + corpus["relatives_left_out"] == 80
     assert corpus["relatives_left_out"] > 0 and corpus["letters_read"] == 512 * 12
-    assert report["sources"] == {"source label": {"label": "label", "weight": 0.5, "records": 16}}
+    assert report["sources"] == {
+        "source label": {"label": "label", "weight": 0.5, "records": 16, "letters_read": 256 * 12}
+    }
     metrics = report["metrics"]["valid"]
     assert metrics["loss"] == pytest.approx(np.log(metrics["perplexity"]))
     assert 0 <= metrics["accuracy"] <= 1 and "source label: mcc" in metrics
@@ -123,6 +134,9 @@ def test_relatives_of_what_is_held_out_are_left_out() -> None:
         ({"learning_rate": 0.0}, "--learning-rate: got 0, expected above 0"),
         ({"source_label": ()}, "Every --source needs a label column"),
         ({"source_weight": (-1.0,)}, "λ of a source"),
+        ({"source_letters": (256, 256)}, "--source-letters: got 256, 256, expected a number"),
+        ({"source_letters": (0,)}, "--source-letters: got 0"),
+        ({"backbone": "protein-small"}, "keeps its shape: got --layers 1"),
     ],
 )
 def test_choices_that_make_no_sense(recipe: PretrainRecipe, changes: dict[str, object], message: str) -> None:
@@ -136,3 +150,35 @@ def test_too_few_sequences(tmp_path: Path) -> None:
         hold_out(records, 4)
     with pytest.raises(BiograftError, match="Nothing is left to learn from"):
         hold_out(records, 1)
+
+
+def test_it_goes_on_from_an_encoder_that_exists(recipe: PretrainRecipe, tmp_path: Path) -> None:
+    """The start is the given weights: a rate near nothing leaves them, a real one moves them."""
+    alone = replace(recipe, source=(), source_label=(), source_mask=(), source_weight=(), weight_decay=0.0)
+    first = pretrain(replace(alone, architecture="bytenet", layers=2), tmp_path / "first").folder
+    on = replace(alone, backbone=str(first), layers=6, width=320, heads=5, batch_letters=512)
+    still = pretrain(replace(on, learning_rate=1e-12), tmp_path / "still")
+    moved = pretrain(on, tmp_path / "moved")
+    before, same, other = (
+        load_file(run / "model" / "model.safetensors") for run in (first, still.folder, moved.folder)
+    )
+    assert all(torch.allclose(same[name], tensor, atol=1e-6) for name, tensor in before.items())
+    assert any(not torch.allclose(other[name], tensor, atol=1e-6) for name, tensor in before.items())
+    assert still.report["encoder"]["from"] == str(first) and still.report["encoder"]["layers"] == 2
+
+
+def test_other_weights_under_the_same_name_are_another_run(recipe: PretrainRecipe, tmp_path: Path) -> None:
+    alone = replace(recipe, source=(), source_label=(), source_mask=(), source_weight=(), architecture="bytenet")
+    first = pretrain(alone, tmp_path / "first").folder
+    on = replace(alone, backbone=str(first), architecture="encoder", layers=6, width=320, heads=5)
+    pretrain(on, tmp_path / "on")
+    native.save(ByteNet(PROTEIN, ByteNetConfiguration(1, 16)), first / "model")
+    with pytest.raises(BiograftError, match="backbone_fingerprint"):
+        pretrain(on, tmp_path / "on")
+
+
+def test_what_holds_no_head_for_hidden_letters_is_not_trained_further(recipe: PretrainRecipe, tmp_path: Path) -> None:
+    native.save(ByteNet(PROTEIN, ByteNetConfiguration(1, 16, language_head=False)), tmp_path / "headless")
+    on = replace(recipe, backbone=str(tmp_path / "headless"), layers=6, width=320, heads=5)
+    with pytest.raises(BiograftError, match="can't be pretrained further: got 'bytenet'"):
+        pretrain(on, tmp_path / "run")

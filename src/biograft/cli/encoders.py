@@ -53,6 +53,11 @@ def pretrain(
             show_default=False,
         ),
     ],
+    backbone: Annotated[
+        str | None,
+        typer.Option(help="Encoder to go on from, such as protein-small or a folder; left out: random weights.",
+                     rich_help_panel=SHAPE, metavar="NAME|FOLDER", show_default=False),
+    ] = None,
     architecture: Annotated[
         str, _number("encoder (a transformer) or bytenet (dilated convolutions: several times faster).", SHAPE)
     ] = "encoder",
@@ -88,7 +93,11 @@ def pretrain(
         typer.Option("--lambda", help="Its weight against the corpus's 1, one for each source; left out: 1.",
                      rich_help_panel=SOURCES, metavar="X"),
     ] = None,
-    source_letters: Annotated[int, _number("Letters of each source per step.", SOURCES)] = 4096,
+    source_letters: Annotated[
+        list[int] | None,
+        typer.Option(help="Its letters per step: one number for all sources (left out: 4096), or one for each.",
+                     rich_help_panel=SOURCES, metavar="N"),
+    ] = None,
     seed: Seed = 0,
     sequence: SequenceColumn = "sequence",
     id: IdColumn = None,
@@ -106,12 +115,13 @@ def pretrain(
 
     tables = tuple(source or ())
     recipe = PretrainRecipe(
-        corpus=str(corpus), sequence=sequence, id=id, alphabet=alphabet, unknown=unknown, architecture=architecture,
-        layers=layers, width=width, heads=heads, window=window, tokens=_tokens(tokens), batch_letters=batch_letters,
+        corpus=str(corpus), sequence=sequence, id=id, alphabet=alphabet, unknown=unknown,
+        backbone=backbone or "", architecture=architecture, layers=layers, width=width, heads=heads, window=window,
+        tokens=_tokens(tokens), batch_letters=batch_letters,
         learning_rate=learning_rate, weight_decay=weight_decay, optimiser=optimiser, schedule=schedule, masked=masked,
         held_out=held_out, identity=identity, source=tables, source_label=tuple(source_label or ()),
         source_mask=tuple(source_mask or ("",) * len(tables)), source_weight=tuple(lambda_ or (1.0,) * len(tables)),
-        source_letters=source_letters, seed=seed, device=device, precision=precision,
+        source_letters=tuple(source_letters or (4096,)), seed=seed, device=device, precision=precision,
     )  # fmt: skip
     with progress(quiet) as told:
         result = run(recipe, out, progress=told)

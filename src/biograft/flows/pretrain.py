@@ -15,11 +15,13 @@ from biograft.backbones import esm2, native
 from biograft.backbones.bytenet import ByteNet, ByteNetConfiguration
 from biograft.backbones.encoder import ESM2_VOCABULARY, Encoder, EncoderConfiguration
 from biograft.backbones.language import LanguageBackbone
+from biograft.bundle import load_backbone
 from biograft.data.alphabet import Alphabet, named
 from biograft.data.corpus import Corpus, HeldOut, MaskedStream, Masking, hold_out
 from biograft.data.examples import ExampleStream
 from biograft.data.readers import read, table, write_table
 from biograft.data.records import Records
+from biograft.errors import BiograftError
 from biograft.files import file_digest, write_json
 from biograft.flows.prepare import Prepared
 from biograft.flows.pretrain_recipe import PretrainRecipe
@@ -49,7 +51,9 @@ class Pretrained:
 
 
 def pretrain(recipe: PretrainRecipe, out: str | Path, *, progress: Stages | None = None) -> Pretrained:
-    """Train a new encoder; the folder of the run is a valid backbone, and ``model/`` in it opens in ``transformers``.
+    """Train a new encoder, or one that exists further.
+
+    The folder of the run is a valid backbone; ``model/`` in it opens in ``transformers`` if it is a transformer.
 
     Stopped at any moment, the same call continues and gives the same weights as if it had never stopped.
 
@@ -60,20 +64,22 @@ def pretrain(recipe: PretrainRecipe, out: str | Path, *, progress: Stages | None
     hardware = Hardware.choose(recipe.device, recipe.precision)
     digest = file_digest(recipe.corpus) if Path(recipe.corpus).is_file() else ""
     recipe = replace(recipe, corpus_digest=digest, device=hardware.device, precision=hardware.precision)
-    folder = RunFolder.open(out, recipe.as_dict())
-    if (report := folder.report()) is not None:
-        return Pretrained(folder.path, report)
     with clock.stage("read"):
         records = read(
             recipe.corpus, sequence=recipe.sequence, id=recipe.id, alphabet=recipe.alphabet, unknown=recipe.unknown
         )
+    backbone = _known(recipe, records.alphabet) if recipe.backbone else None
+    recipe = replace(recipe, backbone_fingerprint=backbone.fingerprint() if backbone else "")
+    folder = RunFolder.open(out, recipe.as_dict())
+    if (report := folder.report()) is not None:
+        return Pretrained(folder.path, report)
     with clock.stage("hold out") as told:
         parts = _parts(records, recipe, folder, told)
     with clock.stage("sources"):
         tables = _sources(recipe, records.alphabet)
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
-        model = _model(recipe, records.alphabet, tables)
+        model = _model(backbone or _fresh(recipe, records.alphabet), tables)
     with clock.stage("train") as told:
         judge = _judge(recipe, model, Corpus.of(records.take(parts.valid)), tables, hardware)
         corpus = Corpus.of(records.take(parts.train))
@@ -108,6 +114,17 @@ def _sources(recipe: PretrainRecipe, alphabet: Alphabet) -> dict[str, Prepared]:
     return tables
 
 
+def _known(recipe: PretrainRecipe, alphabet: Alphabet) -> LanguageBackbone:
+    """The pretrained encoder that a run goes on from."""
+    backbone = load_backbone(recipe.backbone, alphabet.name)
+    if not isinstance(backbone, LanguageBackbone) or backbone.language_head is None or not backbone.pretrained:
+        raise BiograftError(
+            f"'{recipe.backbone}' can't be pretrained further: got '{backbone.name}', expected an encoder of ours or "
+            "an ESM-2 that was pretrained and has kept its head for hidden letters. Leave out --backbone to begin anew."
+        )
+    return backbone
+
+
 def _fresh(recipe: PretrainRecipe, alphabet: Alphabet) -> LanguageBackbone:
     if recipe.architecture == "bytenet":
         return ByteNet(alphabet, ByteNetConfiguration(recipe.layers, recipe.width))
@@ -122,10 +139,7 @@ def _save(backbone: LanguageBackbone, folder: Path) -> None:
         native.save(backbone, folder)
 
 
-def _model(
-    recipe: PretrainRecipe, alphabet: Alphabet, tables: Mapping[str, Prepared]
-) -> SharedBackbone[LanguageBackbone]:
-    backbone = _fresh(recipe, alphabet)
+def _model(backbone: LanguageBackbone, tables: Mapping[str, Prepared]) -> SharedBackbone[LanguageBackbone]:
     models = {
         name: Model(backbone, LinearHead(found.level, backbone.width, found.kind.width, 0.1), found.level, found.kind)
         for name, found in tables.items()
@@ -150,7 +164,7 @@ def _trainer(
     weights = dict(zip(recipe.names(), recipe.source_weight, strict=True))
     plan = Pretraining(recipe.learning_rate, recipe.optimiser, recipe.weight_decay, weights)
     streams: dict[str, Any] = {
-        name: ExampleStream(examples(found, "train", model.backbone), recipe.source_letters, recipe.seed)
+        name: ExampleStream(examples(found, "train", model.backbone), recipe.letters()[name], recipe.seed)
         for name, found in tables.items()
     }
     streams[CORPUS] = _masked(recipe, corpus, model.backbone, recipe.seed)
@@ -215,6 +229,7 @@ def _report(
         "encoder": {
             "architecture": model.backbone.name,
             **model.backbone.configuration(),
+            **({"from": recipe.backbone} if recipe.backbone else {}),
             "parameters": sum(p.numel() for p in model.backbone.parameters()),
         },
         "corpus": {
@@ -228,7 +243,12 @@ def _report(
             "changes": dict(records.changes),
         },
         "sources": {
-            name: {"label": label, "weight": weight, "records": len(found.split.rows("train"))}
+            name: {
+                "label": label,
+                "weight": weight,
+                "records": len(found.split.rows("train")),
+                "letters_read": recipe.steps * recipe.letters()[name],
+            }
             for (name, found), label, weight in zip(
                 tables.items(), recipe.source_label, recipe.source_weight, strict=True
             )
