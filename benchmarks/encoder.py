@@ -1,10 +1,13 @@
 """What the shipped encoder carries over to seven targets with few labels, beside the same net from scratch.
 
-    python benchmarks/encoder.py [--work FOLDER] [--backbone protein-small] [--limits 500] [--only NAME ...]
+    python benchmarks/encoder.py [--work FOLDER] [--backbone protein-small] [--limits 100 500 all] [--only NAME ...]
+        [--left-out ENCODER] [--strategies scratch,frozen,full] [--page]
 
-Each target is a table of at most 4,000 training records (of which `--limits` are drawn), 250 to choose on and 1,000 to
-answer for, drawn at random from the parts of the real files; then `biograft compare` with three seeds. A stopped run
-continues. `--strategies scratch` prepares the twins alone. Exits 1 if transfer helped on fewer than four targets.
+Each target is a table of at most 4,000 training records (`all`; of these `--limits` are drawn), 250 to choose on and
+1,000 to answer for, drawn at random from the parts of the real files; then `biograft compare` with three seeds for each
+number of records. A target that the shipped encoder had as a source is measured with the encoder `--left-out`, which
+learned without it. A stopped run continues, more seeds or strategies are added to what is there, and `--page` prints
+the page of what is there without running anything. Exits 1 if transfer helped on fewer than four targets with 500.
 """
 
 import argparse
@@ -20,16 +23,14 @@ import polars as pl
 from results import DATA, ROOT, interval
 from results import table as markdown
 
-ENOUGH = 4  # targets on which transfer must help
+ENOUGH, AT = 4, "500"  # targets on which transfer must help, with so many training records
 SIZES = {"train": 4000, "valid": 250, "test": 1000}
 
 
 @dataclass(frozen=True)
 class Target:
-    """A table, its label, the options that the question needs, and whether the encoder learned from its training part.
-
-    What was a source is no evidence of transfer: such a row is shown, and not counted.
-    """
+    """A table, its label, the options that the question needs, and whether the shipped encoder learned from its
+    training part: what was a source is no evidence of transfer, and needs an encoder without it."""
 
     file: str
     label: str
@@ -67,55 +68,65 @@ def drawn(target: Target, path: Path) -> Path:
     return path
 
 
-def compared(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """The comparison of one target, run or read."""
-    target, out = TARGETS[name], options.work / name
+def compared(name: str, limit: str, options: argparse.Namespace) -> None:
+    """Run the comparison of one target with so many training records."""
+    target, out = TARGETS[name], options.work / f"{name}-{limit}"
+    backbone = options.left_out if target.source else options.backbone
+    if not backbone:
+        print(f"{name} was a source of the shipped encoder: give --left-out, an encoder that learned without it")
+        return
     words = [sys.executable, "-m", "biograft", "compare", drawn(target, options.work / "tables" / f"{name}.tsv")]
-    words += ["--label", target.label, *target.options, "--split", "column:set", "--backbones", options.backbone]
-    words += ["--strategies", options.strategies, "--limits", options.limits, "--epochs", options.epochs]
+    words += ["--label", target.label, *target.options, "--split", "column:set", "--backbones", backbone]
+    words += ["--strategies", options.strategies, "--limits", limit, "--epochs", options.epochs]
     words += ["--seeds", options.seeds, "--jobs", options.jobs, "--out", out, "--quiet"]
     subprocess.run([str(word) for word in words], check=True)
-    content: dict[str, Any] = json.loads((out / "comparison.json").read_text(encoding="utf-8"))
-    return content
 
 
-def row(name: str, found: dict[str, Any], metric: str, best: str) -> tuple[list[str], bool]:
+def found_in(work: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """All comparisons that are there, by target and number of training records."""
+    asked = [(name, limit) for name in TARGETS for limit in ("100", "500", "all")]
+    paths = {(name, limit): work / f"{name}-{limit}" / "comparison.json" for name, limit in asked}
+    return {key: json.loads(path.read_text(encoding="utf-8")) for key, path in paths.items() if path.is_file()}
+
+
+def row(name: str, limit: str, found: dict[str, Any], metric: str, best: str) -> tuple[list[str], bool]:
     """A candidate as a row of the page, and whether it helped."""
     verdict = found["against_scratch"]
     difference = interval({**verdict, "value": verdict["difference"]}) if verdict else ""
     answer = verdict["answer"] if verdict else ""
-    told = f"({answer}: it was a source)" if answer and TARGETS[name].source else answer
-    helped = answer == "helped" and not TARGETS[name].source
     return [
         name,
+        limit,
         metric,
         found["strategy"],
         str(found["runs"]),
         interval(found["test"]),
         difference,
-        told,
+        answer,
         best,
-    ], helped
+    ], answer == "helped"
 
 
-def told(contents: dict[str, dict[str, Any]], options: argparse.Namespace) -> tuple[str, int]:
-    """All targets as a table, and on how many of them transfer helped."""
-    rows, helped = [], set()
-    for name, content in contents.items():
+def told(contents: dict[tuple[str, str], dict[str, Any]], options: argparse.Namespace) -> tuple[str, int]:
+    """All targets as a table, and on how many of them transfer helped with ``AT`` training records."""
+    rows, helped, measured = [], set(), sum(limit == AT for _, limit in contents)
+    for (name, limit), content in contents.items():
         simple = next(one for one in content["baselines"] if one["name"] == content["best_baseline"])
         best = f"{simple['name']} {interval(simple['test'])}"
         for found in sorted(content["candidates"], key=lambda found: found["strategy"] != "scratch"):
-            line, better = row(name, found, content["metric"]["name"], best)
+            line, better = row(name, limit, found, content["metric"]["name"], best)
             rows.append(line)
-            helped |= {name} if better else set()
-    head = ["target", "metric", "strategy", "runs", "test", "minus scratch", "transfer", "best simple answer"]
+            helped |= {name} if better and limit == AT else set()
+    head = ["target", "labels", "metric", "strategy", "runs", "test", "minus scratch", "transfer", "best simple answer"]
     text = (
-        f"{options.limits} labels, {options.epochs:g} epochs for every net that moves; parts drawn down to "
-        f"{SIZES['train']:,} records to learn from (of which the seed draws the labels), {SIZES['valid']} to choose on "
-        f"and {SIZES['test']:,} to answer for. Intervals are of families (records, where there are fewer than six "
-        "families) and seeds.\n\n"
+        f"{options.epochs:g} epochs for every net that moves; parts drawn down to at most {SIZES['train']:,} records "
+        f"to learn from (`all`; of these the seed draws the labels), {SIZES['valid']} to choose on and "
+        f"{SIZES['test']:,} to answer for. Intervals are of families (records, where there are fewer than six "
+        "families) and seeds. Secondary structure was a source of the shipped encoder: its rows are of an encoder that learned "
+        "without it.\n\n"
         + markdown(head, rows)
-        + f"\n\nTransfer helped on {len(helped)} of {len(contents)} targets ({', '.join(sorted(helped)) or 'none'}).\n"
+        + f"\n\nWith {AT} labels transfer helped on {len(helped)} of {measured} targets "
+        f"({', '.join(sorted(helped)) or 'none'}).\n"
     )
     return text, len(helped)
 
@@ -126,14 +137,18 @@ def main() -> int:
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "encoder")
     parser.add_argument("--backbone", default="protein-small")
     parser.add_argument("--strategies", default="scratch,frozen,full")
-    parser.add_argument("--limits", default="500")
+    parser.add_argument("--left-out", help="encoder that learned without the source which is the target")
+    parser.add_argument("--limits", nargs="*", choices=["100", "500", "all"], default=["100", "500"])
     parser.add_argument("--epochs", type=float, default=10)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", nargs="*", choices=list(TARGETS), default=list(TARGETS))
+    parser.add_argument("--page", action="store_true", help="only print what is there")
     options = parser.parse_args()
-    contents = {name: compared(name, options) for name in options.only}
-    text, helped = told(contents, options)
+    for limit in [] if options.page else options.limits:
+        for name in options.only:
+            compared(name, limit, options)
+    text, helped = told(found_in(options.work), options)
     print(text)
     return int(helped < ENOUGH)
 
