@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from biograft.data.readers import read
     from biograft.data.records import Records
     from biograft.errors import BiograftError
-    from biograft.flows.compare import compare
+    from biograft.flows.comparison.compare import compare
     from biograft.flows.evaluate import evaluate
     from biograft.flows.fit import fit
     from biograft.flows.rank import rank
@@ -26,7 +26,7 @@ _HOMES = {
     "Bundle": "biograft.bundle",
     "Records": "biograft.data.records",
     "Task": "biograft.tasks.task",
-    "compare": "biograft.flows.compare",
+    "compare": "biograft.flows.comparison.compare",
     "evaluate": "biograft.flows.evaluate",
     "fit": "biograft.flows.fit",
     "load": "biograft.bundle",

@@ -135,8 +135,8 @@ def compare(
 ) -> None:
     """Fit strategies on backbones, several times each, on one split; say what helped. Stopped, it goes on likewise."""
     from biograft.evaluation.comparison_page import lines
-    from biograft.flows.candidates import Field
-    from biograft.flows.compare import compare_recipe
+    from biograft.flows.comparison.candidates import Field
+    from biograft.flows.comparison.compare import compare_recipe
     from biograft.flows.recipe import Recipe
 
     recipe = Recipe.of(

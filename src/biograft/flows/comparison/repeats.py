@@ -11,7 +11,7 @@ from biograft.data.split import Split
 from biograft.errors import BiograftError
 from biograft.files import write_text
 from biograft.flows.baselines import Shared
-from biograft.flows.candidates import Candidate
+from biograft.flows.comparison.candidates import Candidate
 from biograft.flows.fit import fit_recipe
 from biograft.flows.recipe import Recipe
 from biograft.progress import Clock

@@ -9,9 +9,9 @@ from biograft.evaluation.front import non_dominated
 from biograft.evaluation.learning_curve import Luck, Point, replicates
 from biograft.flows.answers import SOURCE_ANSWERS, kept, predicted
 from biograft.flows.assess import DRAWS
-from biograft.flows.candidates import Candidate
+from biograft.flows.comparison.candidates import Candidate
+from biograft.flows.comparison.tested import Tested
 from biograft.flows.report import intervals
-from biograft.flows.tested import Tested
 from biograft.tasks.metrics import METRICS
 
 __all__ = ["front"]

@@ -11,11 +11,11 @@ from biograft.evaluation.comparison import Measured, measured
 from biograft.flows.answers import read_answers, translated
 from biograft.flows.assess import Examination, examine
 from biograft.flows.baselines import Baselines
-from biograft.flows.candidates import Candidate
 from biograft.flows.classes import adjusted
+from biograft.flows.comparison.candidates import Candidate
+from biograft.flows.comparison.repeats import Fits
 from biograft.flows.prepare import Prepared, prepare
 from biograft.flows.recipe import Recipe
-from biograft.flows.repeats import Fits
 from biograft.tasks.metrics import METRICS, Metric, Predicted
 from biograft.tasks.task import Task
 

@@ -24,8 +24,8 @@ from biograft.data.records import Records
 from biograft.errors import BiograftError
 from biograft.evaluation.comparison_page import lines
 from biograft.flows import fit
-from biograft.flows.candidates import Field
-from biograft.flows.compare import Comparison, compare, compare_recipe
+from biograft.flows.comparison.candidates import Field
+from biograft.flows.comparison.compare import Comparison, compare, compare_recipe
 from biograft.flows.recipe import Recipe
 from biograft.model import LinearHead, Model
 from biograft.tasks.classification import Classification

@@ -17,12 +17,12 @@ from biograft.data.split import Split
 from biograft.errors import BiograftError
 from biograft.evaluation.comparison_page import render
 from biograft.files import digest, write_json, write_text
-from biograft.flows.candidates import Field, candidates
 from biograft.flows.classes import adjusted
+from biograft.flows.comparison.candidates import Field, candidates
+from biograft.flows.comparison.repeats import Fits
+from biograft.flows.comparison.summary import Summary, columns
 from biograft.flows.prepare import Prepared, prepare
 from biograft.flows.recipe import Recipe
-from biograft.flows.repeats import Fits
-from biograft.flows.summary import Summary, columns
 from biograft.hardware import Hardware
 from biograft.progress import Clock, Stages
 from biograft.run import RunFolder

@@ -8,9 +8,9 @@ import numpy as np
 
 from biograft.evaluation.learning_curve import Luck, Point, growth, needed, replicates
 from biograft.flows.assess import DRAWS
-from biograft.flows.candidates import Candidate
+from biograft.flows.comparison.candidates import Candidate
+from biograft.flows.comparison.tested import Tested
 from biograft.flows.report import intervals
-from biograft.flows.tested import Tested
 
 __all__ = ["MORE_LABELS", "learning_curve"]
 

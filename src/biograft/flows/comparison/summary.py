@@ -7,14 +7,14 @@ import numpy as np
 
 from biograft.evaluation.comparison import Difference, Judged, difference, judged
 from biograft.evaluation.report import cautions
-from biograft.flows.candidates import Candidate
-from biograft.flows.curve import learning_curve
-from biograft.flows.front import front
+from biograft.flows.comparison.candidates import Candidate
+from biograft.flows.comparison.curve import learning_curve
+from biograft.flows.comparison.front import front
+from biograft.flows.comparison.repeats import Fits
+from biograft.flows.comparison.tested import Simple, Tested
 from biograft.flows.prepare import Prepared
 from biograft.flows.recipe import Recipe
-from biograft.flows.repeats import Fits
 from biograft.flows.report import described, intervals, named
-from biograft.flows.tested import Simple, Tested
 from biograft.hardware import environment
 from biograft.progress import Clock
 

@@ -20,7 +20,7 @@ from biograft.evaluation.comparison_page import lines
 from biograft.flows import baselines, fit
 from biograft.flows import inputs as reading
 from biograft.flows.answers import kept
-from biograft.flows.compare import Comparison, compare
+from biograft.flows.comparison.compare import Comparison, compare
 from biograft.model import LinearHead, Model
 from biograft.tasks.classification import Classification
 from biograft.tasks.levels import Sequence

@@ -10,7 +10,7 @@ from biograft.bundle import Bundle
 from biograft.data.alphabet import named
 from biograft.data.records import Records
 from biograft.errors import BiograftError
-from biograft.flows.candidates import Candidate, Field, candidates
+from biograft.flows.comparison.candidates import Candidate, Field, candidates
 from biograft.flows.recipe import Recipe
 from biograft.model import LinearHead, Model
 from biograft.tasks.classification import Classification
