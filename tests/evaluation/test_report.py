@@ -85,7 +85,8 @@ def content(classes: tuple[str, ...] = ("in", "out", "<b>")) -> dict[str, Any]:
         },
         "verdict": {
             "against": "kmer linear", "metric": "mcc", "difference": 0.041, "low": 0.01, "high": 0.07,
-            "answer": "helped", "sentence": "Transfer helped: mcc differs by +0.041 from kmer linear.",
+            "answer": "helped",
+            "sentence": "Better than the best simple baseline: mcc differs by +0.041 from kmer linear.",
         },
         "environment": {"biograft": "9.8.7", "python": "3.99", "torch": "2.99", "platform": "Linux", "threads": 5},
         "recipe": {"table": "places.tsv", "label": "location", "mask": [], "seed": 11},
@@ -120,7 +121,8 @@ def test_the_page_holds_every_number() -> None:
     for row in report["per_class"]:
         assert " ".join(spoken(row[name]) for name in ("support", "precision", "recall", "f1")) in words
     for fact in (
-        "location: kmer, frozen", "Transfer helped mcc differs by +0.041 from kmer linear.", "1,309",
+        "location: kmer, frozen", "Better than the best simple baseline mcc differs by +0.041 from kmer linear.",
+        "1,309",
         "1,001 records, 555 families", "102 records, 66 families", "203 records, 156 families", "777 at 40% identity",
         "found by shared words", "homology", "lower case: 19", "27.1 % 18.2 % 9.3 % 5.4 % 0.0 %", "84,017", "0.654",
         "of step 610 of 990", "Solved exactly.", "3.99", "2.99", "12.4 s", "2026-01-02 03:04 UTC", "biograft 9.8.7",
@@ -143,7 +145,7 @@ def test_the_page_is_whole_and_needs_nothing_else(report: dict[str, Any]) -> Non
 def test_a_page_without_baselines_leads_with_the_metric() -> None:
     words = Page(render(evaluated(), figures())).words
     assert "mcc 0.400 (0.300 to 0.500)" in words
-    assert not {"majority", "Transfer helped", "Recipe", "beside simple answers"} & set(words)
+    assert not {"majority", "Better than the best simple baseline", "Recipe", "beside simple answers"} & set(words)
 
 
 def test_any_name_is_safe() -> None:
@@ -245,7 +247,11 @@ def test_the_summary_for_the_terminal() -> None:
     assert [re.split(r"  +", line)[0] for line in lines[5:9]] == [
         "majority", "kmer linear", "nearest", "model, validation part",
     ]  # fmt: skip
-    assert lines[-3:] == ["Transfer helped: mcc differs by +0.041 from kmer linear.", "", "Note: A note."]
+    assert lines[-3:] == [
+        "Better than the best simple baseline: mcc differs by +0.041 from kmer linear.",
+        "",
+        "Note: A note.",
+    ]
     assert "Transfer" not in text(evaluated())
 
 

@@ -107,6 +107,33 @@ def test_without_an_interval_nothing_is_told() -> None:
     assert found.sentence() == ("It cannot be told whether transfer helped against scratch: one family: no interval.")
 
 
+def test_a_rival_that_is_no_twin_tells_nothing_of_transfer() -> None:
+    best = "the best simple baseline"
+    for (low, high), told in {
+        (
+            0.01,
+            0.07,
+        ): "Better than the best simple baseline: mcc differs by +0.04 from kmer linear (95 % interval +0.01",
+        (-0.09, -0.01): "Worse than the best simple baseline: mcc differs by -0.05 from kmer linear (95 % interval",
+        (
+            -0.01,
+            0.05,
+        ): "It cannot be told whether the model is better than the best simple baseline: mcc differs by +0.02",
+        (
+            0.0,
+            0.0,
+        ): "It cannot be told whether the model is better than the best simple baseline: mcc is the same as of "
+        "kmer linear.",
+    }.items():
+        sentence = verdict(Interval((low + high) / 2, low, high, 1000, 60, 1000), "kmer linear", MCC).sentence(best)
+        assert sentence.startswith(told) and "ransfer" not in sentence
+    alone = Interval(0.1, np.nan, np.nan, 0, 1, 0, note="one family: no interval")
+    assert verdict(alone, "kmer linear", MCC).sentence(best) == (
+        "It cannot be told whether the model is better than the best simple baseline, kmer linear: one family: no "
+        "interval."
+    )
+
+
 def test_five_families_cannot_convince() -> None:
     five = verdict(Interval(0.2, 0.1, 0.3, 1000, 5, 1000, note="only 5 families"), "scratch", MCC)
     assert five.answer == "cannot tell"

@@ -55,18 +55,19 @@ class Verdict:
             }
         )
 
-    def sentence(self, transfer: bool = True, resampled: str = "families") -> str:
+    def sentence(self, rival: str = "", resampled: str = "families") -> str:
         """One honest English sentence.
 
         Args:
-            transfer: whether anything was carried over; if not, the sentence speaks of the model alone.
+            rival: in words, where it is not the twin from scratch, such as ``the best simple baseline``: of transfer only
+                the twin can tell anything.
             resampled: what the intervals come from.
         """
         found, unknown = self.difference, "It cannot be told whether transfer helped"
-        if not transfer:
-            unknown = "It cannot be told whether the model is better"
+        if rival:
+            unknown = f"It cannot be told whether the model is better than {rival}"
         if not isfinite(found.low):
-            return f"{unknown} against {self.against}: {found.note}."
+            return f"{unknown}{', ' if rival else ' against '}{self.against}: {found.note}."
         if found.low == found.high == 0:
             return f"{unknown}: {self.metric} is the same as of {self.against}."
         size = (
@@ -76,8 +77,8 @@ class Verdict:
         )
         if self.answer != "cannot tell":
             told = f"Transfer {self.answer}"
-            if not transfer:
-                told = f"{'Better' if self.answer == 'helped' else 'Worse'} than {self.against}"
+            if rival:
+                told = f"{'Better' if self.answer == 'helped' else 'Worse'} than {rival}"
             return f"{told}: {size}."
         if found.families < FEWEST_FAMILIES:
             return f"{unknown}: {size}; so few families may lean one way by luck."

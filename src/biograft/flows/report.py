@@ -108,6 +108,11 @@ def best_baseline(story: Story) -> str:
     return max(names, key=lambda name: valid.value(story.baselines[name]["valid"]))
 
 
+def _called(story: Story) -> str:
+    """What the rival is called: the best one can only be told with a validation part."""
+    return "the best simple baseline" if "valid" in story.parts else "a simple baseline"
+
+
 def write_report(
     story: Story,
     recipe: Mapping[str, Any],
@@ -134,7 +139,7 @@ def write_report(
         "metrics": {name: intervals(values) for name, values in measured.items()},
         "per_class": test.classes(story.outputs["test"]),
         "baselines": {name: intervals(test.measure(outputs["test"])) for name, outputs in story.baselines.items()},
-        "verdict": {**found.as_dict(), "sentence": found.sentence(backbone.pretrained, test.resampled)},
+        "verdict": {**found.as_dict(), "sentence": found.sentence(_called(story), test.resampled)},
         "environment": environment(),
         "recipe": {key: value for key, value in recipe.items() if value is not None},
         "seconds": {**seconds, "total": round(sum(seconds.values()), 2)},
