@@ -204,8 +204,8 @@ def _introduction(sequences: list[str], repeats: int, versions: list[str]) -> st
         "## Vectors of a file, as whole processes\n\n"
         f"`python benchmarks/embed_peer.py --peer-python PYTHON --sequences {len(sequences)} --repeats {repeats}`\n\n"
         f"{len(sequences):,} proteins, {letters:,} letters (mean {letters / len(sequences):.0f}), random weights in "
-        f"ESM-2 8M's shape, one mean vector per protein; cores: {cores}; {', '.join(versions)}. Start of Python, imports, "
-        "loading of weights and writing are within the times, in seconds; each process's best of "
+        f"ESM-2 8M's shape, one mean vector per protein; cores: {cores}; {', '.join(versions)}. Start of Python, "
+        "imports, loading of weights and writing are within the times, in seconds; each process's best of "
         f"{repeats}, in turns.\n"
     )
 
