@@ -23,6 +23,7 @@ from biograft.flows.prepare import Prepared, prepare
 from biograft.flows.recipe import Recipe
 from biograft.flows.report import Story, write_report
 from biograft.flows.unlabelled import digest_of
+from biograft.flows.usual import best, usual
 from biograft.flows.workshop import Attempt, Workshop, check_choices
 from biograft.hardware import Hardware
 from biograft.progress import Clock, Stages
@@ -185,7 +186,7 @@ class _Fit:
         self._save_split(prepared)
         with torch.random.fork_rng():
             if recipe.minutes is None:
-                made, choice = shop.attempt(recipe.strategy, self.folder), None
+                made, choice = self._attempted(shop), None
             else:
                 made, choice = self._chosen(shop, recipe.minutes)
         notes, outputs = made.notes, {"valid": made.valid}
@@ -199,6 +200,18 @@ class _Fit:
         bundle = self._save(made, prepared.part(*learned)[0], half_width)
         notes = [*(choice.notes if choice else []), *notes]
         return self._report(bundle, made, outputs, notes, learned, choice)
+
+    def _attempted(self, shop: Workshop) -> Attempt:
+        """On the backbone that is named, or on the one that ``auto`` takes."""
+        recipe, prepared = self.recipe, self.prepared
+        if recipe.backbone != "auto":
+            return shop.attempt(recipe.strategy, self.folder)
+        part = self._examined("valid") if len(prepared.split.rows("valid")) else None
+        return best(
+            usual(prepared.records, prepared.level, recipe),
+            lambda name: shop.on(name).attempt(recipe.strategy, self.folder),
+            part,
+        )
 
     def _chosen(self, shop: Workshop, minutes: float) -> tuple[Attempt, Choice]:
         """What ``auto`` takes within so many minutes; recipe and log tell of it."""

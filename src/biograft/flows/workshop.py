@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+from torch import nn
 
 from biograft.backbones.backbone import Backbone
 from biograft.bundle import load_backbone
@@ -20,6 +21,7 @@ from biograft.flows.prepare import Prepared
 from biograft.flows.recipe import Recipe
 from biograft.flows.sources import SOURCE, Source
 from biograft.flows.unlabelled import UNLABELLED, Unlabelled, check_unlabelled
+from biograft.flows.usual import usual
 from biograft.hardware import Hardware
 from biograft.model import Model
 from biograft.progress import Clock
@@ -87,6 +89,20 @@ class Workshop:
         notes = [*layer, *learned.notes, *self._told(learned.companions, folder)]
         return Attempt(model, plan, inputs, learned.outcome, notes, self._outputs(model, inputs, "valid"), layer)
 
+    def rehearse(self, strategy: str) -> None:
+        """Begin on a model that is thrown away; nothing is computed. Raises BiograftError where it is refused."""
+        backbone, plan, level, head = self._suited(strategy)
+        if getattr(plan, "layer", "auto") != "auto":
+            backbone, _ = at_layer(backbone, plan, level, self.prepared, self.hardware, self.clock, self.recipe.seed)
+        model = Model(backbone, head, level, self.prepared.kind)
+        plan.start(model, None)
+        if plan.exact(level):
+            shift_solved(model)
+
+    def on(self, backbone: str) -> "Workshop":
+        """The same with a backbone of that name."""
+        return replace(self, recipe=replace(self.recipe, backbone=backbone))
+
     def solved_again(self, made: Attempt) -> list[str]:
         """Learn from the validation part too, once it has told what it is for: a solved head has no state to choose."""
         model = made.model
@@ -114,20 +130,25 @@ class Workshop:
     def _built(self, name: str) -> tuple[Model, Strategy, Inputs, list[str]]:
         """Model, plan, what the model reads, and sentences on the layer of the backbone that is read."""
         recipe, prepared = self.recipe, self.prepared
+        backbone, strategy, level, head = self._suited(name)
+        backbone, told = at_layer(backbone, strategy, level, prepared, self.hardware, self.clock, recipe.seed)
+        model = Model(backbone, head, level, prepared.kind)
+        return model, strategy, Inputs.of(model, strategy, prepared, self.hardware, self.clock), told
+
+    def _suited(self, name: str) -> tuple[Backbone, Strategy, Level, nn.Module]:
+        """Backbone, plan, level and head. Raises BiograftError where they don't suit each other."""
+        recipe, prepared = self.recipe, self.prepared
         torch.manual_seed(recipe.seed)
         backbone = self._backbone()
         strategy = self._strategy(name, backbone)
         check_sampling(recipe.sampling, strategy, prepared.level, prepared.kind)
         level = pooled(recipe.pool, prepared.level, backbone, prepared.records)
-        head = strategy.head(backbone, level, prepared.kind)
-        backbone, told = at_layer(backbone, strategy, level, prepared, self.hardware, self.clock, recipe.seed)
-        model = Model(backbone, head, level, prepared.kind)
-        return model, strategy, Inputs.of(model, strategy, prepared, self.hardware, self.clock), told
+        return backbone, strategy, level, strategy.head(backbone, level, prepared.kind)
 
     def _backbone(self) -> Backbone:
         name = self.recipe.backbone
         if name == "auto":
-            name = "cnn" if self.prepared.level.resolution == 1 else "kmer"
+            name = usual(self.prepared.records, self.prepared.level, self.recipe)[0]
         return load_backbone(name, self.prepared.records.alphabet.name)
 
     def _strategy(self, name: str, backbone: Backbone) -> Strategy:

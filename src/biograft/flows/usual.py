@@ -1,0 +1,71 @@
+"""What stands for the backbone ``auto``: the shipped encoder where it reads the table, and k-mers where they do better.
+
+Only the validation part is asked, and only where the answer costs seconds: between solved heads on vectors that rest.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from biograft.data.records import Records
+from biograft.flows.assess import Examination
+from biograft.flows.recipe import Recipe
+from biograft.shipped import shelf
+from biograft.tasks.metrics import METRICS
+from biograft.tasks.task import Level
+
+__all__ = ["best", "usual"]
+
+ENCODER = "protein-small"
+MOST_LETTERS = 10_000_000  # that the encoder reads without being asked for: minutes on a laptop
+SOLVED = ("auto", "frozen")  # strategies whose heads are found in no time
+
+
+class Answered(Protocol):
+    """A strategy that was carried out."""
+
+    @property
+    def valid(self) -> np.ndarray:
+        """Outputs for the validation part."""
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences for the report."""
+
+
+Found = TypeVar("Found", bound=Answered)
+
+
+def usual(records: Records, level: Level, recipe: Recipe) -> tuple[str, ...]:
+    """Names of the backbones that come into question, the first one to be taken where nothing can be tried."""
+    residues = level.resolution == 1
+    simple = "cnn" if residues else "kmer"
+    fits = records.alphabet.name == "protein" and shelf.find(ENCODER, shelf.backbones()) is not None
+    if recipe.strategy == "scratch" or not fits or int(records.lengths.sum()) > MOST_LETTERS:
+        return (simple,)
+    solved = recipe.strategy in SOLVED and not (residues or recipe.options or recipe.source)
+    return (ENCODER, simple) if solved else (ENCODER,)
+
+
+def best(names: tuple[str, ...], attempt: Callable[[str], Found], part: Examination | None) -> Found:
+    """The attempt on the backbone that answers best for the validation part, with a note on the choice.
+
+    Args:
+        names: of :func:`usual`.
+        attempt: carries the strategy out on a backbone.
+        part: the validation part; None where there is none, and the first backbone is taken.
+    """
+    if part is None or len(names) == 1:
+        return attempt(names[0])
+    made = {name: attempt(name) for name in names}
+    values = {name: part.value(found.valid) for name, found in made.items()}
+    taken = max(names, key=values.__getitem__)
+    made[taken].notes.insert(0, _told(taken, values, part.kind.metrics[0]))
+    return made[taken]
+
+
+def _told(taken: str, values: Mapping[str, float], metric: str) -> str:
+    sign = 1 if METRICS[metric].greater_is_better else -1
+    numbers = ", ".join(f"{name} {sign * value:.3f}" for name, value in values.items())
+    return f"Backbone chosen on the validation part: {taken} ({metric}: {numbers}). --backbone NAME takes another one."
