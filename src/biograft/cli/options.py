@@ -14,6 +14,7 @@ __all__ = [
     "Precision", "Quiet", "Refit", "ReportFolder", "RunFolder", "Sampling", "Seed", "SequenceColumn", "Sequences",
     "SourceLabel", "SourceMasks", "SourceTable", "SplitHow", "StrategyName", "StrategyOptions", "Table",
     "TableOrRecipe", "TaskName", "TrainLimit", "Unknown", "UnlabelledFile", "file_to_write", "folder_to_write",
+    "recipe_choices",
 ]  # fmt: skip
 
 FORMS = ".csv .tsv .parquet .fasta .fa .faa .fna, also .gz and .xz"
@@ -51,6 +52,19 @@ def _check_parent(path: Path) -> None:
         raise BiograftError(f"'{path}' cannot be written: '{there}' is a file. Choose another --out.")
     if not os.access(there, os.W_OK):
         raise BiograftError(f"'{path}' cannot be written: '{there}' is closed to this user. Choose another --out.")
+
+
+def recipe_choices(ctx: typer.Context) -> dict[str, Any]:
+    """Options of a command that carry the names of a recipe's fields; what may be given again, as a list."""
+    from dataclasses import fields
+
+    from biograft.flows.recipe import Recipe
+
+    names = {field.name for field in fields(Recipe)} - {"table"}
+    options = {name: value for name, value in ctx.params.items() if name in names}
+    return options | {
+        name: list(options[name] or ()) for name in ("mask", "source_mask", "strategy_option") if name in options
+    }
 
 
 def _share(identity: float) -> float:
@@ -97,7 +111,11 @@ LevelName = Annotated[str, _name(help="What a label belongs to: sequence or resi
 TaskName = Annotated[str, _name(help="classification or regression; auto: seen from the labels.")]
 BackboneName = Annotated[
     str,
-    _name(help=f"What reads the letters: {BACKBONES}; auto: kmer, for residues cnn.", metavar="NAME|FOLDER"),
+    _name(
+        help=f"What reads the letters: {BACKBONES}; auto: for proteins the shipped encoder, or kmer where the validation "
+        "part prefers it; else kmer, for residues cnn.",
+        metavar="NAME|FOLDER",
+    ),
 ]
 BackboneOf = Annotated[
     str,
