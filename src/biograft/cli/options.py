@@ -112,8 +112,8 @@ TaskName = Annotated[str, _name(help="classification or regression; auto: seen f
 BackboneName = Annotated[
     str,
     _name(
-        help=f"What reads the letters: {BACKBONES}; auto: for proteins the shipped encoder, or kmer where the validation "
-        "part prefers it; else kmer, for residues cnn.",
+        help=f"What reads the letters: {BACKBONES}; auto: for proteins the shipped encoder, or kmer where the "
+        "validation part prefers it; else kmer, for residues cnn.",
         metavar="NAME|FOLDER",
     ),
 ]
