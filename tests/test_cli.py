@@ -85,8 +85,8 @@ def test_help_explains_every_option_and_shows_an_example(command):
         ("list", "json"),
         ("demo", "out seed tables quiet"),
         ("compare", "label out backbones strategies strategy-option limits seeds level task pool split identity "
-         "train-limit epochs logit-adjustment source source-label source-mask lambdas unlabelled seed sequence id "
-         "alphabet unknown mask jobs device precision json quiet"),
+         "train-limit epochs minutes sampling logit-adjustment source source-label source-mask lambdas unlabelled seed "
+         "sequence id alphabet unknown mask jobs device precision json quiet"),
     ],
 )  # fmt: skip
 def test_options(command, options):

@@ -22,6 +22,7 @@ from biograft.cli.options import (
     Pool,
     Precision,
     Quiet,
+    Sampling,
     Seed,
     SequenceColumn,
     SourceLabel,
@@ -34,6 +35,7 @@ from biograft.cli.options import (
     Unknown,
     UnlabelledFile,
     folder_to_write,
+    recipe_choices,
 )
 from biograft.cli.screen import numbers, progress, say
 
@@ -55,44 +57,77 @@ def _listed(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+Folder = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of the comparison; left out: one under runs/.", callback=folder_to_write, rich_help_panel=RUN
+    ),
+]
+Backbones = Annotated[
+    str, _several("--backbones", "Names or folders, as for fit; left out: kmer and cnn, for residues cnn.", "LIST")
+]
+Strategies = Annotated[
+    str,
+    _several(
+        "--strategies",
+        "See 'biograft list strategies'; left out: scratch, frozen and full where a backbone knows something. "
+        "scratch is added wherever there are weights. With choices: full:learning_rate=1e-4.",
+        "LIST",
+    ),
+]
+OptionsByStrategy = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--strategy-option",
+        help="A choice for all candidates of a strategy, such as full:learning_rate=1e-4. May be given again.",
+        metavar="STRATEGY:NAME=VALUE",
+        rich_help_panel=FIELD,
+    ),
+]
+AutoMinutes = Annotated[
+    float | None,
+    typer.Option(
+        "--minutes",
+        help="Time for each run of the strategy auto; left out: 2.",
+        metavar="MINUTES",
+        rich_help_panel=FIELD,
+    ),
+]
+Limits = Annotated[
+    str,
+    _several("--limits", "A learning curve: numbers of training records, and all, such as 25,50,100,all.", "LIST"),
+]
+Seeds = Annotated[int, typer.Option(help="Runs of each, to see how much is luck of the run.", rich_help_panel=FIELD)]
+Lambdas = Annotated[
+    str,
+    _several(
+        "--lambdas",
+        "Weight of this table against the source's 1: a number, inf, rising or learned. Several show what is kept of "
+        "the source against what is gained.",
+        "LIST",
+        LEARN,
+        also=("--lambda",),
+    ),
+]
+Jobs = Annotated[
+    int,
+    typer.Option(
+        help="Processes at a time; 0: as many as there are processors, or one for a GPU.", rich_help_panel=RUN
+    ),
+]
+
+
 def compare(
+    ctx: typer.Context,
     table: Table,
     label: FitLabel = "",
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of the comparison; left out: one under runs/.", callback=folder_to_write, rich_help_panel=RUN
-        ),
-    ] = None,
-    backbones: Annotated[
-        str,
-        _several("--backbones", "Names or folders, as for fit; left out: kmer and cnn, for residues cnn.", "LIST"),
-    ] = "",
-    strategies: Annotated[
-        str,
-        _several(
-            "--strategies",
-            "See 'biograft list strategies'; left out: scratch, frozen and full where a backbone knows something. "
-            "scratch is added wherever there are weights. With choices: full:learning_rate=1e-4.",
-            "LIST",
-        ),
-    ] = "",
-    strategy_option: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--strategy-option",
-            help="A choice for all candidates of a strategy, such as full:learning_rate=1e-4. May be given again.",
-            metavar="STRATEGY:NAME=VALUE",
-            rich_help_panel=FIELD,
-        ),
-    ] = None,
-    limits: Annotated[
-        str,
-        _several("--limits", "A learning curve: numbers of training records, and all, such as 25,50,100,all.", "LIST"),
-    ] = "",
-    seeds: Annotated[
-        int, typer.Option(help="Runs of each, to see how much is luck of the run.", rich_help_panel=FIELD)
-    ] = 3,
+    out: Folder = None,
+    backbones: Backbones = "",
+    strategies: Strategies = "",
+    strategy_options: OptionsByStrategy = None,
+    auto_minutes: AutoMinutes = None,
+    limits: Limits = "",
+    seeds: Seeds = 3,
     level: LevelName = "auto",
     task: TaskName = "auto",
     pool: Pool = "auto",
@@ -103,18 +138,9 @@ def compare(
     source: SourceTable = "",
     source_label: SourceLabel = "",
     source_mask: SourceMasks = None,
-    lambda_: Annotated[
-        str,
-        _several(
-            "--lambdas",
-            "Weight of this table against the source's 1: a number, inf, rising or learned. Several "
-            "show what is kept of the source against what is gained.",
-            "LIST",
-            LEARN,
-            also=("--lambda",),
-        ),
-    ] = "",
+    lambdas: Lambdas = "",
     unlabelled: UnlabelledFile = None,
+    sampling: Sampling = None,
     logit_adjustment: LogitAdjustment = None,
     seed: Seed = 0,
     sequence: SequenceColumn = "sequence",
@@ -122,12 +148,7 @@ def compare(
     alphabet: AlphabetName = "auto",
     unknown: Unknown = None,
     mask: Masks = None,
-    jobs: Annotated[
-        int,
-        typer.Option(
-            help="Processes at a time; 0: as many as there are processors, or one for a GPU.", rich_help_panel=RUN
-        ),
-    ] = 0,
+    jobs: Jobs = 0,
     device: Device = "auto",
     precision: Precision = "auto",
     as_json: AsJSON = False,
@@ -135,22 +156,14 @@ def compare(
 ) -> None:
     """Fit strategies on backbones, several times each, on one split; say what helped. Stopped, it goes on likewise."""
     from biograft.evaluation.comparison_page import lines
-    from biograft.flows.comparison.candidates import Field
     from biograft.flows.comparison.compare import compare_recipe
+    from biograft.flows.comparison.field import Field
     from biograft.flows.recipe import Recipe
 
-    recipe = Recipe.of(
-        {
-            "table": str(table), "label": label, "level": level, "task": task, "pool": pool, "split": split,
-            "identity": identity, "train_limit": train_limit, "epochs": epochs, "source": source,
-            "source_label": source_label, "source_mask": list(source_mask or ()), "seed": seed, "sequence": sequence,
-            "id": id, "alphabet": alphabet, "unknown": unknown, "mask": list(mask or ()), "device": device,
-            "precision": precision, "unlabelled": unlabelled, "logit_adjustment": logit_adjustment,
-        }
-    )  # fmt: skip
+    recipe = Recipe.of({"table": str(table), **recipe_choices(ctx)})
     entrants = Field(
-        _listed(backbones), _listed(strategies), _listed(lambda_), seeds, jobs, tuple(strategy_option or ()),
-        _listed(limits),
+        _listed(backbones), _listed(strategies), _listed(lambdas), seeds, jobs, tuple(strategy_options or ()),
+        _listed(limits), auto_minutes,
     )  # fmt: skip
     with progress(quiet) as told:
         found = compare_recipe(recipe, entrants, out, progress=told)
@@ -162,7 +175,7 @@ def compare(
 
 COMMANDS: dict[Callable[..., None], str] = {
     compare: "Examples: biograft compare tm.csv --label tm_celsius --backbones kmer,cnn --seeds 3  ·  biograft compare "
-    "tm.csv --label tm_celsius --backbones runs/ss3 --strategies frozen,full --train-limit 200 --out runs/compare-tm "
-    " ·  biograft compare tm.csv --label tm_celsius --backbones runs/ss3 --limits 25,50,100,250,all"
+    "tm.csv --label tm_celsius --backbones runs/ss3 --strategies frozen,full,auto --train-limit 200 --out "
+    "runs/compare-tm  ·  biograft compare tm.csv --label tm_celsius --backbones runs/ss3 --limits 25,50,100,250,all"
 }
 """Each command, and examples of its use."""

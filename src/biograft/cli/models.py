@@ -46,6 +46,7 @@ from biograft.cli.options import (
     UnlabelledFile,
     file_to_write,
     folder_to_write,
+    recipe_choices,
 )
 from biograft.cli.screen import numbers, one, progress, say
 from biograft.errors import BiograftError
@@ -114,15 +115,10 @@ def fit(
 
 def _recipe(ctx: typer.Context, table: Path) -> Any:
     """The choices: options of the command line carry the names of the recipe's fields."""
-    from dataclasses import fields
-
     from biograft.flows.recipe import Recipe
     from biograft.run import read_recipe
 
-    names = {field.name for field in fields(Recipe)} - {"table"}
-    options = {name: value for name, value in ctx.params.items() if name in names}
-    for name in ("mask", "source_mask", "strategy_option"):
-        options[name] = list(options[name] or ())
+    options = recipe_choices(ctx)
     if table.suffix.lower() != ".toml":
         return Recipe.of({"table": str(table), **options})
     given = {name: value for name, value in options.items() if _is_given(ctx, name)}

@@ -36,6 +36,7 @@ def lines(content: Mapping[str, Any]) -> list[str]:
             rival = f": {content['best_baseline']}" if key == "against_baseline" else ""
             told += [f"{title.capitalize()}{rival}", *(f"  {row['name']}: {row[key]['sentence']}" for row in rows), ""]
     told += [*curve_lines(content), *front_lines(content)]
+    told += [f"{row['name']} {took}." for row in content["candidates"] if (took := _took(row))]
     told += [f"Failed: {row['name']}: {row['fault']}" for row in content["candidates"] if row["fault"]]
     told += [f"Note: {note}" for note in content["notes"]]
     return told if told[-1] else told[:-1]
@@ -62,6 +63,15 @@ def _named(content: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     if "strategy" not in row:
         return f"({row['name']})"
     return f"{row['name']} *" if row["name"] == content["winner"] else str(row["name"])
+
+
+def _took(row: Mapping[str, Any]) -> str:
+    """Which strategies the runs of a candidate took that chooses among several; '' for others."""
+    seeds: dict[str, list[str]] = {}
+    for seed, strategy in (row.get("took") or {}).items():
+        seeds.setdefault(strategy, []).append(seed)
+    parts = [f"{name} (seed{'s' if len(own) > 1 else ''} {', '.join(own)})" for name, own in seeds.items()]
+    return f"took {', '.join(parts)}" if parts else ""
 
 
 def _short(row: Mapping[str, Any], key: str) -> str:
@@ -179,8 +189,8 @@ def _line(content: Mapping[str, Any], row: Mapping[str, Any], others: Sequence[s
         cells.append(escape(_short(row, key) or "–") + (tag("small", span) if span else ""))
     cells += [escape(str(row["runs"])), f"{row['seconds']:.1f}"] if "runs" in row else ["–", "–"]
     name = escape(_named(content, row))
-    if row.get("fault"):
-        name += tag("small", escape(row["fault"]))
+    for text in (_took(row), row.get("fault")):
+        name += tag("small", escape(text)) if text else ""
     kind = {"class_": "ours"} if row["name"] == content["winner"] else {}
     return tag("tr", tag("th", name) + "".join(tag("td", cell, **kind) for cell in cells))
 

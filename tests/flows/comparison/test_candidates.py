@@ -10,7 +10,8 @@ from biograft.bundle import Bundle
 from biograft.data.alphabet import named
 from biograft.data.records import Records
 from biograft.errors import BiograftError
-from biograft.flows.comparison.candidates import Candidate, Field, candidates
+from biograft.flows.comparison.candidates import Candidate, candidates
+from biograft.flows.comparison.field import Field
 from biograft.flows.recipe import Recipe
 from biograft.model import LinearHead, Model
 from biograft.tasks.classification import Classification
@@ -111,10 +112,13 @@ def test_limits_go_from_small_to_large_and_end_with_all() -> None:
         ({"limits": ("many",)}, "--limits are numbers of training records: got 'many'"),
         ({"limits": ("1",)}, "got '1', expected 2 or more each, or all"),
         ({"strategies": ("frozne",)}, "Did you mean 'frozen'?"),
-        ({"strategies": ("frozen", "auto")}, "got auto, expected names from 'biograft list strategies'"),
+        ({"strategies": ("auto:rank=4",)}, "The one choice of strategy auto is its time: got 'rank=4'"),
+        ({"strategies": ("auto:minutes=long",)}, "got 'minutes=long', expected minutes=NUMBER"),
+        ({"strategies": ("auto:minutes=0",)}, "--minutes is the time that a run may take: got 0"),
+        ({"strategies": ("auto",), "minutes": -1.0}, "got -1, expected above 0"),
+        ({"strategies": ("full",), "minutes": 1.0}, "got 1, and auto doesn't take part"),
         ({"backbones": ("nothing",)}, "Unknown backbone: got 'nothing'"),
         ({"weights": ("1", "0")}, "--lambda: got '0', expected a number above 0"),
-        ({"weights": ("1",)}, "got 1 and no --source"),
         ({"seeds": 0}, "--seeds is a number of runs: got 0"),
         ({"jobs": -1}, "--jobs is a number of processes: got -1"),
     ],
@@ -130,5 +134,34 @@ def test_unlabelled_records_reach_those_strategies_alone_that_read_them(trained:
     read = {one.strategy: one.recipe(shared, 0).unlabelled for one in found}
     assert read == {"scratch": None, "full": None, "coral": "others.fasta", "adversarial": "others.fasta"}
     assert {one.recipe(shared, 0).logit_adjustment for one in found} == {1.0}
-    with pytest.raises(BiograftError, match="No strategy of the comparison reads unlabelled records"):
-        chosen(shared=shared, backbones=(trained,), strategies=("full",))
+
+
+def test_auto_takes_part_with_its_time_and_may_use_the_source(trained: str) -> None:
+    found = chosen(backbones=(trained, "kmer"), strategies=("auto", "auto:minutes=5", "frozen"), minutes=0.5)
+    assert [one.name for one in found] == [
+        "known, scratch", "known, auto minutes=0.5", "known, auto minutes=5", "known, frozen",
+        "kmer, auto minutes=0.5", "kmer, auto minutes=5", "kmer, frozen",
+    ]  # fmt: skip
+    assert [(one.transfer, one.twin) for one in found[1:3]] == [(True, True)] * 2
+    assert found[1].folder(0).endswith("-auto-minutes-0.5-seed0")
+    recipe = found[2].recipe(Recipe(unlabelled="others.fasta"), 1, 25)
+    assert (recipe.strategy, recipe.minutes, recipe.strategy_option) == ("auto", 5.0, ())
+    assert (recipe.unlabelled, recipe.train_limit, recipe.seed) == (None, 25, 1)
+    assert found[3].recipe(Recipe(), 0).minutes is None
+    assert chosen(backbones=("cnn",), strategies=("auto",))[1].options == ("minutes=2",)
+    given = chosen(backbones=("cnn",), strategies=("auto",), options=("auto:minutes=3",), minutes=1.0)
+    assert given[1].options == ("minutes=3",)
+    shared = Recipe(source="s.tsv", source_label="ss")
+    found = chosen(backbones=("cnn",), strategies=("auto",), weights=("2",), shared=shared)
+    assert [one.name for one in found] == ["cnn, scratch", "cnn, auto minutes=2 λ=2", "cnn, joint λ=2"]
+    assert [one.transfer for one in found] == [False, True, True]
+    recipe = found[1].recipe(shared, 0)
+    assert (recipe.source, recipe.lambda_) == ("s.tsv", "2")
+
+
+def test_a_source_that_nobody_can_learn_is_refused() -> None:
+    shared = Recipe(source="s.tsv", source_label="ss")
+    with pytest.raises(BiograftError, match="No candidate could learn the source: got --source s"):
+        chosen(backbones=("kmer",), shared=shared)
+    with pytest.raises(BiograftError, match="backbones without weights alone"):
+        chosen(backbones=("kmer",), strategies=("auto",), shared=shared)

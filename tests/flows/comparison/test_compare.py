@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,8 @@ from biograft.data.records import Records
 from biograft.errors import BiograftError
 from biograft.evaluation.comparison_page import lines
 from biograft.flows import fit
-from biograft.flows.comparison.candidates import Field
 from biograft.flows.comparison.compare import Comparison, compare, compare_recipe
+from biograft.flows.comparison.field import Field
 from biograft.flows.recipe import Recipe
 from biograft.model import LinearHead, Model
 from biograft.tasks.classification import Classification
@@ -84,11 +85,34 @@ def test_everything_is_in_the_table(made: Comparison) -> None:
     assert {"scratch_answer", "baseline_p_holm", "seconds"} <= set(columns)
 
 
-def test_a_fit_that_fails_is_a_row_with_its_message(made: Comparison) -> None:
+def test_a_candidate_that_cannot_begin_is_a_row_with_its_message_and_has_no_runs(made: Comparison) -> None:
     row = made.candidates["kmer, full"]
-    assert (row["runs"], row["failed"], row["test"]["value"]) == (0, 2, None)
+    assert (row["runs"], row["failed"], row["test"]["value"], row["folders"]) == (0, 0, None, [])
     assert "Backbone 'kmer' has no weights that could learn" in row["fault"]
-    assert "kmer, full: 2 of 2 runs failed." in made.content["notes"]
+    assert "kmer, full: no run was tried, for each would have been refused." in made.content["notes"]
+    assert not list((made.folder / "fits").glob("kmer-full-*"))
+    assert "Failed: kmer, full: Backbone 'kmer'" in "\n".join(lines(made.content))
+
+
+def test_a_run_that_fails_is_told_beside_those_that_succeed(
+    inputs: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = fit._Fit.run
+
+    def failing(run: fit._Fit) -> fit.Result:
+        if run.recipe.seed == 1:
+            raise BiograftError("The second run fails: got seed 1. Choose another.")
+        return whole(run)
+
+    monkeypatch.setattr(fit._Fit, "run", failing)
+    choices = {"backbones": ("composition",), "strategies": ("frozen",)}
+    found = compared(inputs, tmp_path / "half", **choices)
+    row = found.candidates["composition, frozen"]
+    assert (row["runs"], row["failed"], row["fault"]) == (1, 1, "The second run fails: got seed 1. Choose another.")
+    assert "composition, frozen: 1 of 2 runs failed." in found.content["notes"]
+    monkeypatch.setattr(fit._Fit, "run", lambda run: failing(replace(run, recipe=replace(run.recipe, seed=1))))
+    with pytest.raises(BiograftError, match=r"None of the 2 fits succeeded\. The first one: The second run fails"):
+        compared(inputs, tmp_path / "none", **choices)
 
 
 def test_values_and_differences_are_those_of_the_reports(made: Comparison) -> None:
@@ -127,7 +151,7 @@ def test_the_validation_part_names_the_winner_and_the_best_baseline(made: Compar
 def test_one_split_for_all(made: Comparison) -> None:
     own = (made.folder / "split.tsv").read_text()
     fits = list((made.folder / "fits").glob("*/split.tsv"))
-    assert len(fits) == 10
+    assert len(fits) == 8
     assert {path.read_text() for path in fits} == {own}
     assert all("refit = false" in path.with_name("recipe.toml").read_text() for path in fits)  # as many labels for all
     assert (made.content["data"]["n_test"], made.content["data"]["n_unlabelled"]) == (24, 1)
@@ -152,8 +176,6 @@ def test_a_second_call_reads(inputs: tuple[Path, str], made: Comparison, monkeyp
         raise AssertionError("a finished run was fitted again")
 
     monkeypatch.setattr(fit._Fit, "run", refuse)
-    for failed in (made.folder / "fits").glob("kmer-full-*"):
-        assert not (failed / "report.json").exists()
     again = compared(inputs, made.folder, strategies=("frozen",))
     assert {row["name"] for row in again.content["candidates"]} == set(NAMES[:2] + NAMES[3:4])
     for name, row in again.candidates.items():
@@ -204,11 +226,6 @@ def test_an_adjusted_loss_is_judged_by_what_it_aims_at(inputs: tuple[Path, str],
     found = report(made, row["folders"][0])
     assert found["verdict"]["metric"] == "balanced_accuracy"
     assert found["metrics"]["test"]["balanced_accuracy"]["value"] == pytest.approx(row["test"]["value"])
-
-
-def test_nothing_that_succeeds_is_an_error(inputs: tuple[Path, str], tmp_path: Path) -> None:
-    with pytest.raises(BiograftError, match=r"None of the 2 fits succeeded\. The first one: Backbone 'kmer' has no"):
-        compared(inputs, tmp_path / "none", backbones=("kmer",), strategies=("full",))
 
 
 @pytest.mark.slow

@@ -14,11 +14,12 @@ import numpy as np
 from biograft.data.readers import read, write_table
 from biograft.data.records import Records
 from biograft.data.split import Split
-from biograft.errors import BiograftError
 from biograft.evaluation.comparison_page import render
 from biograft.files import digest, write_json, write_text
 from biograft.flows.classes import adjusted
-from biograft.flows.comparison.candidates import Field, candidates
+from biograft.flows.comparison.candidates import candidates
+from biograft.flows.comparison.field import Field
+from biograft.flows.comparison.refusals import check_choices_of_all, check_companions, refused
 from biograft.flows.comparison.repeats import Fits
 from biograft.flows.comparison.summary import Summary, columns
 from biograft.flows.prepare import Prepared, prepare
@@ -69,9 +70,13 @@ def compare(
     source: str | Path = "",
     source_label: str = "",
     lambdas: Sequence[float | str] = (),
+    unlabelled: str | Path | None = None,
     identity: float = 0.4,
     train_limit: int | None = None,
     epochs: float | None = None,
+    minutes: float | None = None,
+    sampling: str | None = None,
+    logit_adjustment: float | None = None,
     seed: int = 0,
     jobs: int = 1,
     progress: Stages | None = None,
@@ -85,25 +90,35 @@ def compare(
         split: as of :func:`biograft.fit`; made once, the same for all.
         backbones: names or folders; none: k-mers and a convolutional net.
         strategies: names; none: those that make sense for each backbone. With choices: ``full:learning_rate=1e-4``.
+            ``auto`` takes one of several in each run, by the validation part.
         seeds: runs of each.
         options: ``STRATEGY:NAME=VALUE``, for all candidates of that strategy.
         limits: numbers of training records, and ``"all"``: a learning curve.
         source: table that strategies such as ``joint`` learn together with this one, and its ``source_label``.
         lambdas: weights of this table against the source's 1; several make a front.
+        unlabelled: file of sequences of the domain in which a model will be used, for the strategies that read it.
+        minutes: for each run of ``auto``; None: 2.
+        sampling: ``balanced`` draws every class equally often; None: every record once per pass.
+        logit_adjustment: strength of the correction for class shares in the loss; None for none.
         jobs: processes at a time; with more than one, call it below ``if __name__ == "__main__"``.
         progress: hears ``(stage, done, total)``.
 
     Raises:
-        BiograftError: wherever the table or the choices don't fit, and if no fit succeeds.
+        BiograftError: wherever the table or the choices don't fit, a strategy that was named would be refused in
+            every run, or no fit succeeds.
     """
     task = label if isinstance(label, Task) else Task(label)
     recipe = Recipe(
         table="" if isinstance(table, Records) else str(table), label=task.label, level=task.level, task=task.kind,
         mask=task.masks, split=split if isinstance(split, str) else "given", identity=identity,
         train_limit=train_limit, epochs=epochs, seed=seed, source=str(source), source_label=source_label,
+        unlabelled=None if unlabelled is None else str(unlabelled), sampling=sampling,
+        logit_adjustment=logit_adjustment,
     )  # fmt: skip
     weights = tuple(f"{one:g}" if isinstance(one, float) else str(one) for one in lambdas)
-    entrants = Field(tuple(backbones), tuple(strategies), weights, seeds, jobs, tuple(options), tuple(map(str, limits)))
+    entrants = Field(
+        tuple(backbones), tuple(strategies), weights, seeds, jobs, tuple(options), tuple(map(str, limits)), minutes
+    )
     return compare_recipe(
         recipe, entrants, out,
         records=table if isinstance(table, Records) else None, split=split if isinstance(split, Split) else None,
@@ -121,6 +136,7 @@ def compare_recipe(
     progress: Stages | None = None,
 ) -> Comparison:
     """:func:`compare` for choices that are gathered in a recipe; its backbone and strategy are not looked at."""
+    check_choices_of_all(recipe, entrants)
     clock = Clock(progress)
     hardware = Hardware.choose(recipe.device, recipe.precision)
     with clock.stage("read"):
@@ -128,6 +144,7 @@ def compare_recipe(
             recipe.table, sequence=recipe.sequence, id=recipe.id, alphabet=recipe.alphabet, unknown=recipe.unknown
         )
         given.column(recipe.label)
+        check_companions(recipe, given.alphabet)
     with clock.stage("families") as told:
         task = Task(recipe.label, recipe.level, recipe.task, recipe.mask)
         prepared = prepare(
@@ -142,17 +159,13 @@ def compare_recipe(
         backbone="auto", strategy="auto", lambda_="", device=hardware.device, precision=hardware.precision,
     )  # fmt: skip
     everyone = candidates(shared, entrants, given.alphabet.name, prepared.level)
-    if entrants.limits and recipe.train_limit is not None:
-        raise BiograftError(
-            f"--limits and --train-limit both choose training records: got {', '.join(entrants.limits)} and "
-            f"{recipe.train_limit}. Leave one of them out."
-        )
+    cannot = refused(everyone, shared, entrants, prepared, hardware)
     folder = RunFolder.open(out or _default_folder(shared), shared.as_dict())
     with folder.held():
         _save_split(folder.path, prepared)
         seeds = range(recipe.seed, recipe.seed + entrants.seeds)
         steps = entrants.steps(len(prepared.split.rows("train")))
-        fits = Fits(folder.path, shared, everyone, seeds, steps, parts, records)
+        fits = Fits(folder.path, shared, everyone, seeds, steps, parts, records, cannot)
         fits.run(entrants.jobs or (1 if hardware.device == "cuda" else cores()), clock)
         content = Summary(recipe, fits, prepared).content(clock)
         return _written(folder.path, content)

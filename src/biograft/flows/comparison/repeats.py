@@ -36,6 +36,7 @@ class Fits:
             those of a smaller number among those of a larger one, and all candidates learn from the same.
         split: of all records of the table.
         records: of the table; None if every run reads it.
+        refused: candidates that can't begin, and why: they have no runs.
         faults: what went wrong, by candidate, seed and limit.
     """
 
@@ -46,6 +47,7 @@ class Fits:
     limits: tuple[int | None, ...]
     split: Split
     records: Records | None
+    refused: dict[Candidate, str] = field(default_factory=dict)
     faults: dict[tuple[Candidate, int, int | None], str] = field(default_factory=dict)
 
     @property
@@ -59,7 +61,8 @@ class Fits:
 
     def run(self, jobs: int, clock: Clock) -> None:
         """Carry out what is not finished; a run that fails is no end. Raises BiograftError if none succeeds."""
-        wanted = [(one, seed, limit) for limit in self.limits[::-1] for seed in self.seeds for one in self.everyone]
+        able = [one for one in self.everyone if one not in self.refused]
+        wanted = [(one, seed, limit) for limit in self.limits[::-1] for seed in self.seeds for one in able]
         items = [(one.recipe(self.recipe, seed, limit), self.path(one, seed, limit)) for one, seed, limit in wanted]
         threads = max(1, cores() // max(1, min(jobs, len(items))))
         work = partial(_fit, records=self.records, split=self.split, shared=self.shared)
@@ -77,7 +80,7 @@ class Fits:
 
     def done(self, one: Candidate, limit: int | None) -> list[int]:
         """Seeds of the runs that succeeded."""
-        return [seed for seed in self.seeds if (one, seed, limit) not in self.faults]
+        return [seed for seed in self.seeds if one not in self.refused and (one, seed, limit) not in self.faults]
 
     def report(self, one: Candidate, seed: int, limit: int | None) -> dict[str, Any]:
         """Of a run that succeeded."""

@@ -131,9 +131,17 @@ class Summary:
             "against_scratch": twin.as_dict() if twin else None,
             "against_baseline": best.as_dict(transfer=False) if best else None,
             "folders": [f"fits/{one.folder(seed, self._limit)}" for seed in self._fits.done(one, self._limit)],
-            "fault": faults[0] if faults else None,
+            "took": self._took(one),
+            "fault": next(iter(faults), self._fits.refused.get(one)),
             "failed": len(faults),
         }
+
+    def _took(self, one: Candidate) -> dict[str, str] | None:
+        """By seed, the strategy that a run took; None where there was nothing to take."""
+        if not one.chooses:
+            return None
+        runs = zip(self._fits.done(one, self._limit), self._reports[one], strict=True)
+        return {str(seed): report["auto"]["chosen"] for seed, report in runs}
 
     def _baseline(self, name: str, found: Simple) -> dict[str, Any]:
         return {
@@ -174,6 +182,7 @@ class Summary:
                 notes += [f"{one.name}: {note}" for note in report["model"]["notes"]]
         if self._limit is not None:
             notes.append(f"The table is of {self._limit} training records, which the seed of a run draws.")
+        notes += [f"{one.name}: no run was tried, for each would have been refused." for one in self._fits.refused]
         notes += self._failed_below()
         notes += [f"{row['name']}: {row['failed']} of {row['failed'] + row['runs']} runs failed." for row in rows
                   if row["failed"]]  # fmt: skip
@@ -207,6 +216,7 @@ def columns(content: Mapping[str, Any]) -> dict[str, list[Any]]:
             "name": row["name"],
             "kind": "candidate" if "strategy" in row else "baseline",
             **{key: row.get(key) for key in ("backbone", "strategy", "lambda", "runs", "seconds")},
+            "took": ";".join(f"{seed}={name}" for seed, name in (row.get("took") or {}).items()),
             "metric": content["metric"]["name"],
             "valid": row["valid"]["value"],
             "test": row["test"]["value"],
