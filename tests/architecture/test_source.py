@@ -12,7 +12,7 @@ import biograft
 PROJECT = Path(__file__).resolve().parents[2]
 ROOT = PROJECT / "src" / "biograft"
 MODULES = sorted(ROOT.rglob("*.py"))
-ERRORS = ("BiograftError", "Breakdown")
+ERRORS = ("BiograftError", "Breakdown", "Refusal")
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "misc", "manager", "context", "handler"}
 

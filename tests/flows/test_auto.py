@@ -27,6 +27,7 @@ from biograft.flows.pace import Pace
 from biograft.flows.workshop import Attempt, Workshop
 from biograft.model import LinearHead, Model
 from biograft.run import RunFolder, read_recipe
+from biograft.strategies.strategy import Refusal
 from biograft.tasks.classification import Classification
 from biograft.tasks.levels import Sequence
 from biograft.tasks.task import Units
@@ -64,7 +65,7 @@ class Bench:
     """Answers known beforehand, and strategies that take known times; keeps what it was asked for."""
 
     valid: dict[str, np.ndarray | BiograftError]
-    paces: dict[str, Pace | str] = field(default_factory=dict)
+    paces: dict[str, Pace | BiograftError] = field(default_factory=dict)
     backbone: Any = field(default_factory=net)
     tried: list[tuple[str, int | None]] = field(default_factory=list)
     timed: list[str] = field(default_factory=list)
@@ -82,8 +83,6 @@ class Bench:
 
     @staticmethod
     def _or_fault(found: Any) -> Any:
-        if isinstance(found, str):
-            raise BiograftError(found)
         if isinstance(found, BiograftError):
             raise found
         return found
@@ -209,12 +208,27 @@ def test_what_does_not_fit_is_not_tried_and_the_report_says_how_long_it_would_ta
 def test_a_candidate_that_cannot_be_carried_out_is_left_with_its_message(tmp_path: Path) -> None:
     bench = Bench(
         {"frozen": answers(40), "wise": Breakdown("It broke down. Mend it."), "full": answers(40)},
-        {"full": "No. Mend."},
+        {"full": Refusal("No. Mend.")},
     )
     found = chosen(bench, tmp_path)
     assert found.chosen == "frozen"
     assert "wise could not be carried out: It broke down. Mend it." in found.notes
     assert "full was not tried: No. Mend." in found.notes
+
+
+def test_what_breaks_down_while_it_is_timed_is_no_candidate(tmp_path: Path) -> None:
+    bench = Bench({"frozen": answers(40), "wise": answers(0)}, {"full": Breakdown("It broke down. Mend it.")})
+    assert "full was not tried: It broke down. Mend it." in chosen(bench, tmp_path).notes
+
+
+def test_what_a_user_can_mend_ends_the_run_while_strategies_are_timed(tmp_path: Path) -> None:
+    bench = Bench({"frozen": answers(40), "wise": answers(0)}, {"joint": BiograftError("No column 'q3'. Name one.")})
+    with pytest.raises(BiograftError, match=r"No column 'q3'\. Name one\."):
+        chosen(bench, tmp_path, source=True)
+    assert bench.tried == [("frozen", None)]
+    bench.paces.clear()
+    bench.valid["joint"] = answers(0)
+    assert [one["strategy"] for one in chosen(bench, tmp_path, source=True).candidates] == ["frozen", "wise", "joint"]
 
 
 def test_what_may_be_mended_ends_the_run_instead_of_the_candidate(tmp_path: Path) -> None:

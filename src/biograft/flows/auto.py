@@ -20,6 +20,7 @@ from biograft.files import read_json, write_json
 from biograft.flows.assess import Examination
 from biograft.flows.workshop import Attempt, Workshop
 from biograft.run import RunFolder
+from biograft.strategies.strategy import Refusal
 from biograft.tasks.metrics import METRICS, Metric
 from biograft.trainer import Breakdown
 
@@ -67,13 +68,17 @@ class Plan:
 
     @classmethod
     def made(cls, workshop: Workshop, strategies: Sequence[str], seconds: float) -> "Plan":
-        """Time all strategies, then give each in turn as much as it takes of what is left."""
+        """Time all strategies, then give each in turn as much as it takes of what is left.
+
+        A strategy that refuses this backbone or task, or whose numbers break down at once, is no candidate. What else
+        is wrong, such as a source that can't be read, is the user's to mend.
+        """
         began, paces = time.monotonic(), {}
         faults: dict[str, str] = {}
         for name in strategies:
             try:
                 paces[name] = workshop.pace(name)
-            except BiograftError as fault:
+            except (Refusal, Breakdown) as fault:
                 faults[name] = str(fault)
         left, candidates = seconds - (time.monotonic() - began), []
         for name in strategies:

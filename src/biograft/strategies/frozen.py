@@ -17,7 +17,7 @@ from biograft.model import ConvolutionalHead, LinearHead, Model
 from biograft.strategies.directions import centroids, neighbours
 from biograft.strategies.discriminant import discriminant
 from biograft.strategies.linear import logistic, ridge
-from biograft.strategies.strategy import FixedFeatures, Group, Phase, Strategy, parameters
+from biograft.strategies.strategy import FixedFeatures, Group, Phase, Refusal, Strategy, parameters
 from biograft.tasks.task import LabelKind, Level
 
 __all__ = ["SOLVERS", "Fit", "Frozen", "Solver"]
@@ -126,17 +126,17 @@ class Frozen(Strategy):
     def _check(self, name: str, backbone: Backbone, level: Level, kind: LabelKind) -> None:
         per_sequence = level.resolution is None
         if name in ("lda", "centroid", "knn", "attention") and not per_sequence:
-            raise BiograftError(
+            raise Refusal(
                 f"Head '{name}' answers for whole sequences: got a task per {level.name}. {_ADVICE}: conv, mlp or "
                 "linear."
             )
         if name in ("lda", "centroid", "knn") and kind.name not in SOLVERS[name]:
-            raise BiograftError(
+            raise Refusal(
                 f"Head '{name}' has no answer for a task of {kind.name}: expected {' or '.join(SOLVERS[name])}. "
                 f"{_ADVICE}: linear, attention or mlp."
             )
         if name in ("attention", "conv") and per_sequence and backbone.resolution == 0:
-            raise BiograftError(
+            raise Refusal(
                 f"Head '{name}' reads a vector per letter: got backbone '{backbone.name}', with one per sequence. "
                 f"{_ADVICE}: linear or mlp."
             )

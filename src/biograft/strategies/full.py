@@ -8,7 +8,7 @@ from torch import nn
 from biograft.backbones.backbone import Backbone
 from biograft.errors import BiograftError
 from biograft.model import LinearHead, Model
-from biograft.strategies.strategy import FixedFeatures, Group, Phase, Strategy, by_height, parameters
+from biograft.strategies.strategy import FixedFeatures, Group, Phase, Refusal, Strategy, by_height, parameters
 from biograft.tasks.task import LabelKind, Level
 
 __all__ = ["Full", "Scratch", "all_learn", "check_decay", "layered", "trainable", "untrained"]
@@ -17,7 +17,7 @@ __all__ = ["Full", "Scratch", "all_learn", "check_decay", "layered", "trainable"
 def trainable(model: Model, strategy: str) -> None:
     """Refuse a backbone that has nothing to learn with."""
     if not any(True for _ in model.backbone.parameters()):
-        raise BiograftError(
+        raise Refusal(
             f"Backbone '{model.backbone.name}' has no weights that could learn: got --strategy {strategy}. "
             "Use --strategy frozen, or a backbone such as cnn."
         )

@@ -13,12 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from biograft.backbones.backbone import Backbone
-from biograft.errors import BiograftError
 from biograft.judgement import Judge
 from biograft.model import LinearHead, Model
 from biograft.strategies.full import trainable, untrained
 from biograft.strategies.lora import exchange
-from biograft.strategies.strategy import FixedFeatures, Group, Phase, Strategy, parameters
+from biograft.strategies.strategy import FixedFeatures, Group, Phase, Refusal, Strategy, parameters
 from biograft.tasks.task import LabelKind, Level
 
 __all__ = ["IA3", "Rescaled", "merge", "rescale"]
@@ -121,7 +120,7 @@ class IA3(Strategy):
         if len(sides) < 2:
             lacks = {0: "neither", 1: "no feed-forward net" if False in sides else "no keys and values"}[len(sides)]
             merge(backbone)
-            raise BiograftError(
+            raise Refusal(
                 "Strategy ia3 rescales keys, values and feed-forward activations of a transformer: got backbone "
                 f"'{backbone.name}', where {lacks} was found. Choose --strategy bitfit or lora."
             )

@@ -17,7 +17,7 @@ from biograft.errors import BiograftError
 from biograft.judgement import Judge
 from biograft.model import LinearHead, Model
 from biograft.strategies.full import trainable, untrained
-from biograft.strategies.strategy import FixedFeatures, Group, Phase, Strategy, parameters
+from biograft.strategies.strategy import FixedFeatures, Group, Phase, Refusal, Strategy, parameters
 from biograft.tasks.task import LabelKind, Level
 
 __all__ = ["Adapted", "LoRA", "adapt", "exchange", "merge"]
@@ -120,7 +120,7 @@ class LoRA(Strategy):
         size = sum(parameter.numel() for parameter in backbone.parameters())
         made = adapt(backbone, self.rank, self.alpha / self.rank)
         if not made:
-            raise BiograftError(
+            raise Refusal(
                 f"LoRA adapts the linear layers of a backbone's blocks: got backbone '{backbone.name}', without any. "
                 "Choose --strategy full or bitfit."
             )

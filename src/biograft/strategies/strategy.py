@@ -9,12 +9,17 @@ import numpy as np
 from torch import Tensor, nn
 
 from biograft.backbones.backbone import Backbone
+from biograft.errors import BiograftError
 from biograft.judgement import Judge
 from biograft.model import LinearHead, Model
 from biograft.strategies.objective import Term, supervised
 from biograft.tasks.task import LabelKind, Level
 
-__all__ = ["FixedFeatures", "Group", "Phase", "Strategy", "but_batch_norms", "by_height", "parameters"]
+__all__ = ["FixedFeatures", "Group", "Phase", "Refusal", "Strategy", "but_batch_norms", "by_height", "parameters"]
+
+
+class Refusal(BiograftError):
+    """A strategy can't be carried out on this backbone, level or label kind, where another one may be."""
 
 
 @dataclass(frozen=True, eq=False)
