@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from biograft.data.packed import Packed
 from biograft.heads import HEADS, AttentionHead, CentroidHead, MLPHead, NeighboursHead
@@ -76,8 +77,38 @@ def test_neighbours_by_hand() -> None:
 def test_shares_come_out_as_logarithms() -> None:
     head = NeighboursHead(Sequence(), 2, 2, shares=True)
     prior = np.array([0.75, 0.25])
-    head.set_records(np.zeros(2), np.ones(2), np.eye(2), np.eye(2), prior, 1)
+    head.set_records(np.zeros(2), np.ones(2), np.eye(2), np.arange(2), prior, 1)
     torch.testing.assert_close(head(Packed.of([torch.tensor([[0.0, 3.0]])])).exp(), torch.tensor([[0.375, 0.625]]))
+
+
+class Largest(TorchDispatchMode):
+    """How many numbers the largest tensor had that was made meanwhile."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for one in made if isinstance(made, (list, tuple)) else [made]:
+            if isinstance(one, torch.Tensor):
+                self.numbers = max(self.numbers, one.numel())
+        return made
+
+
+@pytest.mark.parametrize("shares", [True, False])
+def test_neighbours_of_many_units_are_sought_in_pieces(monkeypatch: pytest.MonkeyPatch, shares: bool) -> None:
+    random, outputs = np.random.default_rng(0), 40 if shares else 1
+    head = NeighboursHead(Sequence(), 4, outputs, shares=shares)
+    known = random.normal(size=(500, 4))
+    known /= np.linalg.norm(known, axis=1, keepdims=True)
+    answers = random.integers(outputs, size=500) if shares else random.normal(size=(500, 1))
+    head.set_records(np.zeros(4), np.ones(4), known, answers, np.full(outputs, 1 / outputs), 20)
+    assert head.get_buffer("answers").numel() == 500
+    asked = Packed.of([torch.tensor(row[None], dtype=torch.float32) for row in random.normal(size=(90, 4))])
+    whole = head(asked)
+    monkeypatch.setattr("biograft.heads.MOST_COSINES", 10 * 500)
+    with Largest() as largest:
+        torch.testing.assert_close(head(asked), whole)
+    assert largest.numbers == 10 * 500
 
 
 def test_attention_begins_as_the_mean_and_learns_where_to_look() -> None:

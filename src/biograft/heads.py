@@ -17,6 +17,8 @@ from biograft.tasks.task import Level
 
 __all__ = ["HEADS", "AttentionHead", "CentroidHead", "MLPHead", "NeighboursHead"]
 
+MOST_COSINES = 1 << 22  # that are in memory at once
+
 
 class _Directions(nn.Module):
     """Centred, scaled, and brought to length 1: ``(units, features)`` whose products are cosines."""
@@ -73,7 +75,7 @@ class NeighboursHead(nn.Module):
     Attributes:
         records: units that are kept; none before :meth:`set_records`.
         neighbours: of them that answer.
-        shares: answers are shares of classes, and the outputs their logarithms; False: values.
+        shares: answers are classes, and the outputs logarithms of their shares; False: values.
     """
 
     name: ClassVar[str] = "neighbours"
@@ -86,30 +88,44 @@ class NeighboursHead(nn.Module):
         self.records, self.neighbours, self.temperature, self.shares = records, neighbours, temperature, shares
         self.directions = _Directions(level, width)
         self.register_buffer("known", torch.zeros(records, level.features(width)))
-        self.register_buffer("answers", torch.zeros(records, outputs))
+        # the code alone: with a thousand classes, a row of shares per record would be larger than the vectors
+        answers = torch.zeros(records, dtype=torch.int64) if shares else torch.zeros(records, outputs)
+        self.register_buffer("answers", answers)
         self.register_buffer("prior", torch.full((outputs,), 1 / outputs))
 
     def forward(self, vectors: Packed) -> Tensor:
         """Packed vectors ``(tokens, width)`` -> ``(units, outputs)``."""
         directions = self.directions(vectors)
         with torch.autocast(directions.device.type, enabled=False):
-            near = (directions @ self.get_buffer("known").T).topk(self.neighbours, dim=1)
-            weights = ((near.values - near.values[:, :1]) / self.temperature).exp()
-            found = (weights[:, :, None] * self.get_buffer("answers")[near.indices]).sum(1)
-            total = weights.sum(1, keepdim=True)
-            if self.shares:
-                return ((found + self.get_buffer("prior")) / (total + 1)).log()
-            return found / total
+            at_once = max(1, MOST_COSINES // max(1, self.records))
+            return torch.cat([self._answer(units) for units in directions.split(at_once)])
+
+    def _answer(self, directions: Tensor) -> Tensor:
+        near = (directions @ self.get_buffer("known").T).topk(self.neighbours, dim=1)
+        weights = ((near.values - near.values[:, :1]) / self.temperature).exp()
+        answers, prior = self.get_buffer("answers")[near.indices], self.get_buffer("prior")
+        total = weights.sum(1, keepdim=True)
+        if self.shares:
+            found = weights.new_zeros(len(weights), len(prior)).scatter_add_(1, answers, weights)
+            return ((found + prior) / (total + 1)).log()
+        return (weights[:, :, None] * answers).sum(1) / total
 
     def set_records(
         self, mean: np.ndarray, factor: np.ndarray, known: np.ndarray, answers: np.ndarray, prior: np.ndarray,
         neighbours: int,
     ) -> None:  # fmt: skip
-        """Take over training units: directions ``(records, features)``, answers ``(records, outputs)``, their mean."""
+        """Take over training units.
+
+        Args:
+            known: directions ``(records, features)``.
+            answers: codes ``(records,)`` of classes, or values ``(records, outputs)``.
+            prior: ``(outputs,)`` shares of all classes; of values without meaning.
+        """
         self.records, self.neighbours = len(known), neighbours
         self.directions.set_scale(mean, factor)
         self.register_buffer("known", torch.as_tensor(known, dtype=torch.float32))
-        self.register_buffer("answers", torch.as_tensor(answers, dtype=torch.float32))
+        kind = torch.int64 if self.shares else torch.float32
+        self.register_buffer("answers", torch.as_tensor(answers, dtype=kind))
         self.register_buffer("prior", torch.as_tensor(prior, dtype=torch.float32))
 
     def configuration(self) -> dict[str, Any]:

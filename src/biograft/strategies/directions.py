@@ -95,7 +95,7 @@ class NeighboursFit:
 
     Attributes:
         known: ``(rows, features)`` directions.
-        answers: ``(rows, outputs)`` shares of classes, or values; ``prior`` is their mean, no share zero.
+        answers: ``(rows,)`` codes of classes, of which ``prior`` are the shares, none zero; or ``(rows, 1)`` values.
         number: of neighbours.
         scores: by scaling and number, smaller is better: log loss, or mean squared error.
         how: a sentence on what was chosen, and by what.
@@ -134,9 +134,9 @@ def neighbours(
         BiograftError: no rows; a feature or a target that is not finite.
     """
     check(features, targets)
-    plain = _plain(targets, classes)
+    said = np.asarray(targets, dtype=np.int64 if classes else np.float64)
     choice = subsample(len(targets), MOST, seed)
-    strata = targets[choice].astype(np.int64) if classes else np.zeros(len(choice), dtype=np.int64)
+    strata = said[choice] if classes else np.zeros(len(choice), dtype=np.int64)
     folds = Folds.draw(np.asarray(groups)[choice], strata, False, seed)
     numbers = [number for number in NUMBERS if number <= max(1, len(choice) // 2)]
     candidates: list[tuple[float, int, Scaled, np.ndarray]] = []
@@ -144,7 +144,7 @@ def neighbours(
     with threads_for(features.size):
         for scaled in scalings(features, standardise):
             rows = _directions(scaled.values.numpy())
-            losses = _losses(rows[choice], plain[choice], folds, numbers, classes is not None)
+            losses = _losses(rows[choice], said[choice], folds, numbers, classes)
             best = min(numbers, key=losses.__getitem__) if losses else min(UNCHOSEN, max(numbers))
             scores |= {f"{scaled.name} features, {number} neighbours": loss for number, loss in losses.items()}
             candidates.append((losses.get(best, np.inf), best, scaled, rows))
@@ -152,38 +152,33 @@ def neighbours(
     what = "log loss" if classes else "squared error"
     why = f"of least {what} {folds.how}: {loss:.3g}" if scores else "not chosen: too few rows for inner folds"
     how = f"{number} nearest neighbours by cosine on {scaled.name} features; {why}"
-    return NeighboursFit(scaled, rows, plain, _prior(plain), number, scores, how)
+    answers, prior = (said, _prior(said, classes)) if classes else (said[:, None], np.ones(1))
+    return NeighboursFit(scaled, rows, answers, prior, number, scores, how)
 
 
-def _plain(targets: np.ndarray, classes: int | None) -> np.ndarray:
-    """``(rows, outputs)``: the class alone, or the value."""
-    if classes is None:
-        return np.asarray(targets, dtype=np.float64).reshape(-1, 1)
-    return np.eye(classes)[np.asarray(targets, dtype=np.int64)]
-
-
-def _prior(plain: np.ndarray) -> np.ndarray:
-    """``(outputs,)`` shares of all rows, of which none is zero; of values without meaning."""
-    shares = np.maximum(plain.mean(0), 0.5 / len(plain))
+def _prior(codes: np.ndarray, classes: int) -> np.ndarray:
+    """``(classes,)`` shares of all rows, of which none is zero."""
+    shares = np.maximum(np.bincount(codes, minlength=classes), 0.5)
     return shares / shares.sum()
 
 
-def _losses(rows: np.ndarray, plain: np.ndarray, folds: Folds, numbers: list[int], shares: bool) -> dict[int, float]:
+def _losses(
+    rows: np.ndarray, said: np.ndarray, folds: Folds, numbers: list[int], classes: int | None
+) -> dict[int, float]:
     """By number of neighbours, on all held-out rows; empty without folds."""
     found: dict[int, list[np.ndarray]] = {number: [] for number in numbers}
-    said = plain.argmax(1) if shares else plain[:, 0]  # all shares at once would fill the memory where classes are many
     for learn, out in folds.parts():
         cosines = rows[out] @ rows[learn].T
         order = np.argsort(-cosines, axis=1)[:, : max(numbers)]
         nearest = np.take_along_axis(cosines, order, axis=1)
         answers = said[learn][order]
-        if shares:
+        if classes:
             answers = answers == said[out][:, None]
         for number in numbers:
             weights = np.exp((nearest[:, :number] - nearest[:, :1]) / TEMPERATURE)
             total, answer = weights.sum(1), (weights * answers[:, :number]).sum(1)
-            if shares:
-                found[number].append(-np.log((answer + _prior(plain[learn])[said[out]]) / (total + 1)))
+            if classes:
+                found[number].append(-np.log((answer + _prior(said[learn], classes)[said[out]]) / (total + 1)))
             else:
                 found[number].append((answer / total - said[out]) ** 2)
     return {number: float(np.concatenate(losses).mean()) for number, losses in found.items() if losses}
