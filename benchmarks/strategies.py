@@ -1,7 +1,7 @@
 """Every strategy with the shipped encoder and few labels on four targets, beside the same net from scratch.
 
     python benchmarks/strategies.py [--work FOLDER] [--backbone protein-small] [--only NAME ...] [--most 300]
-        [--epochs 8] [--seeds 3] [--jobs 1] [--estimate] [--page]
+        [--longer 1] [--seeds 3] [--jobs 1] [--estimate] [--page]
 
 For each target a table of all strategies with one number of labels, and a learning curve of a few of them with up to
 `--most` labels. Parts are drawn down, and proteins above a length left out, so that one slow core is done in about an
@@ -33,7 +33,6 @@ MOVING = ("full", "lpft", "wise", "gradual", "l2sp", "bitfit", *ADAPTERS)
 TRAINED, EMBEDDED = 8_000, 25_000  # letters per second of a slow core, of an encoder of 2 million weights
 PASSES = {"joint": 2.0, "adversarial": 3.0, "coral": 3.0}  # of a step, against one that learns the target alone
 POINTS = 11  # validations that wise adds
-NUMBERS = (50, 100, 200, 300, 1000)  # of labels, of a curve
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,9 @@ class Target:
         draw: of the table.
         task: regression or classification.
         labels: of the table of all strategies.
+        epochs: passes at most, for about the same number of steps on every table.
         curve: strategies of the learning curve.
-        least: labels at which that begins.
+        numbers: of labels, of that curve.
         beside: strategies that learn from something else too.
         source: table, label and mask of ``joint``.
     """
@@ -55,8 +55,9 @@ class Target:
     draw: Draw
     task: str
     labels: int
+    epochs: float
     curve: tuple[str, ...]
-    least: int = 100
+    numbers: tuple[int, ...]
     beside: tuple[str, ...] = ()
     source: Draw | None = None
 
@@ -67,27 +68,27 @@ class Target:
 
     def limits(self, most: int) -> list[int]:
         """Labels of the curve."""
-        return [number for number in NUMBERS if self.least <= number <= most]
+        return [number for number in self.numbers if number <= most]
 
 
 SIZES = {"train": 1000, "valid": 60, "test": 300}
 STRUCTURE = Draw("ss/ss3_netsurfp2_flip.tsv.gz", ("ss3", "resolved"), {"train": 1000, "valid": 50}, 250)
 TARGETS = {
     "gb1": Target(
-        "GB1, low to high fitness", Draw("flip/gb1/low_vs_high.tsv.gz", ("target",), SIZES), "regression", 100,
-        ("frozen", "full"), least=50, beside=("adversarial", "coral"),
+        "GB1, low to high fitness", Draw("flip/gb1/low_vs_high.tsv.gz", ("target",), SIZES), "regression",
+        labels=100, epochs=20, curve=("frozen", "full"), numbers=(50, 100, 300, 1000), beside=("adversarial", "coral"),
     ),
     "avgfp": Target(
-        "avGFP", Draw("fitness/dms_avgfp.tsv.gz", ("score",), SIZES), "regression", 100,
-        ("frozen",), least=50,
+        "avGFP", Draw("fitness/dms_avgfp.tsv.gz", ("score",), SIZES), "regression",
+        labels=100, epochs=6, curve=("frozen",), numbers=(50, 100, 200, 300, 1000),
     ),
     "places": Target(
-        "Place in the cell", Draw("loc/deeploc1.tsv.gz", ("location",), SIZES, 400), "classification", 100,
-        ("frozen", "frozen:head=lda"), least=50,
+        "Place in the cell", Draw("loc/deeploc1.tsv.gz", ("location",), SIZES, 400), "classification",
+        labels=100, epochs=6, curve=("frozen", "frozen:head=lda"), numbers=(50, 100, 200, 300, 1000),
     ),
     "melting": Target(
-        "Melting point", Draw("fitness/tm_human_cells.tsv.gz", ("tm_celsius",), SIZES, 300), "regression", 100,
-        ("frozen",), beside=("joint",), source=STRUCTURE,
+        "Melting point", Draw("fitness/tm_human_cells.tsv.gz", ("tm_celsius",), SIZES, 300), "regression",
+        labels=100, epochs=6, curve=("frozen",), numbers=(100, 300, 1000), beside=("joint",), source=STRUCTURE,
     ),
 }  # fmt: skip
 
@@ -111,14 +112,16 @@ class Work:
 def work(target: Target, parts: Mapping[str, Letters], options: argparse.Namespace) -> Work:
     """Of a target: the table, the curve, and the vectors that all resting backbones share."""
 
+    epochs = target.epochs * options.longer
+
     def moving(strategies: tuple[str, ...], labels: int) -> Work:
         found = Work()
         learned = min(labels, parts["train"].records) * parts["train"].each
         for name in strategies:
             if not name.startswith("frozen") and name != "ia3":
-                judged = options.epochs + (POINTS if name == "wise" else 0) + 1
+                judged = epochs + (POINTS if name == "wise" else 0) + 1
                 read = judged * parts["valid"].letters + parts["test"].letters
-                found += Work(options.epochs * learned * PASSES.get(name, 1.0), read)
+                found += Work(epochs * learned * PASSES.get(name, 1.0), read)
         return Work(found.trained * options.seeds, found.embedded * options.seeds)
 
     layers = 2  # layer=auto reads every layer, and the attention head all letters
@@ -142,7 +145,7 @@ def words(target: Target, options: argparse.Namespace) -> list[str | Path]:
     """Options of both comparisons."""
     return [
         "--label", target.draw.columns[0], "--task", target.task, "--backbones", options.backbone,
-        "--epochs", f"{options.epochs:g}", "--seeds", str(options.seeds), "--jobs", str(options.jobs),
+        "--epochs", f"{target.epochs * options.longer:g}", "--seeds", str(options.seeds), "--jobs", str(options.jobs),
     ]  # fmt: skip
 
 
@@ -203,7 +206,7 @@ def section(name: str, options: argparse.Namespace) -> tuple[str, list[str]]:
     told = [
         f"### {target.title}, {target.labels} labels",
         f"`{target.draw.file}`, {drawn}{data['n_train']} training records of which the seed draws the labels, "
-        f"{data['n_valid']} to choose on, {data['n_test']} to answer for.",
+        f"{data['n_valid']} to choose on, {data['n_test']} to answer for; {target.epochs * options.longer:g} passes.",
         rows(content),
         simple(content),
     ]
@@ -221,13 +224,13 @@ def page(options: argparse.Namespace) -> tuple[str, bool]:
     silent = [f"{name}: {', '.join(names)}" for name, (_, names) in found.items() if names]
     missing = [name for name, (text, _) in found.items() if not text]
     intro = (
-        f"Backbone `{options.backbone}`, {options.epochs:g} passes at most for every net that moves, {options.seeds} "
-        "seeds, each of which draws the labels. Parts were drawn down, and long proteins left out, so that one slow "
-        "core is done in an hour: values are not comparable with those of whole sets. Rows stand in the order of "
-        "the validation part, whose best has a star. Differences are paired; answers are corrected for all strategies of a table (Holm). With "
-        "*cannot tell* stands the size that half of such comparisons would find. `adversarial` and `coral` read "
-        f"{2 * SIZES['test']} sequences of the test domain, without labels; the source of `joint` is secondary "
-        "structure."
+        f"Backbone `{options.backbone}`, {options.seeds} seeds, each of which draws the labels. Parts were drawn down, "
+        "long proteins left out, and passes bounded, so that one slow core is done in an hour: values are not comparable "
+        "with those of whole sets, and the net from scratch has no more steps than the others. Rows stand in the order "
+        "of the validation part, whose best has a star. Differences are paired; answers are corrected for all "
+        "strategies of a table (Holm). With *cannot tell* stands the size that half of such comparisons would find. "
+        f"`adversarial` and `coral` read {2 * SIZES['test']} sequences of the test domain, without labels; the source "
+        "of `joint` is secondary structure."
     )
     reasons = {name: refused(name, options.backbone) for name in ADAPTERS}
     end = [f"`{name}` takes no part: {why}" for name, why in reasons.items() if why]
@@ -242,8 +245,8 @@ def main() -> int:
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "strategies")
     parser.add_argument("--backbone", default="protein-small")
     parser.add_argument("--only", nargs="*", choices=list(TARGETS), default=list(TARGETS))
-    parser.add_argument("--most", type=int, default=300, choices=NUMBERS[2:], help="labels at which a curve ends")
-    parser.add_argument("--epochs", type=float, default=8)
+    parser.add_argument("--most", type=int, default=300, help="labels at which a curve ends")
+    parser.add_argument("--longer", type=float, default=1, help="times as many passes as an hour allows")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--estimate", action="store_true", help="only say how many letters there are to be computed")
