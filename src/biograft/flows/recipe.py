@@ -27,7 +27,8 @@ class Recipe:
     Attributes:
         table: file of the records; '' if they came from memory.
         table_digest: of its content.
-        pool: ``mean``, ``positions`` or ``auto`` (positions for one-hot letters of records of one length).
+        pool: ``mean``, ``positions`` or ``auto``: positions for one-hot letters of
+            records of one length, and for the vectors of a pretrained backbone where these are variants of one parent.
         refit: heads that are solved learn from the validation part too before they answer the test part; never with
             ``train_limit``. What is learned step by step needs that part to know when to stop.
         epochs: None takes the default of the loop.
@@ -37,6 +38,7 @@ class Recipe:
         lambda_: weight of the target against the source's 1: a number above 0, ``inf``, ``rising`` or ``learned``.
         unlabelled: file of sequences of the domain in which the model will be used; None for none.
         sampling: ``balanced`` draws every class equally often; ``natural``, or None, every record once per pass.
+        backbone_fingerprint: of weights that were read, found when the run begins; None for random ones.
         logit_adjustment: strength of the correction for class shares in the loss (arXiv:2007.07314); None for none.
 
     Raises:
@@ -75,6 +77,7 @@ class Recipe:
     table_digest: str = ""
     source_digest: str = ""
     unlabelled_digest: str | None = None
+    backbone_fingerprint: str | None = None
 
     def __post_init__(self) -> None:
         for name, kind in get_type_hints(type(self)).items():

@@ -36,6 +36,9 @@ from biograft.training import Training
 __all__ = ["Attempt", "Workshop", "check_choices", "pooled"]
 
 MOST_POSITIONS = 1024
+MOST_NUMBERS = 350_000_000  # vectors side by side, of all records: 1.4 GB
+ALIKE = 0.7  # share of letters that variants of one parent have in common, at least
+SEVERAL = ("auto", "mix")  # layers: their vectors, side by side, would be too many
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +145,8 @@ class Workshop:
         backbone = self._backbone()
         strategy = self._strategy(name, backbone)
         check_sampling(recipe.sampling, strategy, prepared.level, prepared.kind)
-        level = pooled(recipe.pool, prepared.level, backbone, prepared.records)
+        wide = getattr(strategy, "layer", "last") not in SEVERAL
+        level = pooled(recipe.pool, prepared.level, backbone, prepared.records, wide=wide)
         return backbone, strategy, level, strategy.head(backbone, level, prepared.kind)
 
     def _backbone(self) -> Backbone:
@@ -212,8 +216,13 @@ def _planned(recipe: Recipe, name: str) -> Strategy:
     return strategy
 
 
-def pooled(pool: str, level: Level, backbone: Backbone, records: Records) -> Level:
-    """Letters of records of one length are read position by position; everything else is pooled."""
+def pooled(pool: str, level: Level, backbone: Backbone, records: Records, *, wide: bool = False) -> Level:
+    """Letters of records of one length are read position by position, and so are variants of one parent; everything
+    else is pooled.
+
+    Args:
+        wide: whether the vectors of a pretrained backbone may stand side by side, up to ``MOST_NUMBERS`` in all.
+    """
     if not isinstance(level, SequenceLevel):
         return level
     lengths = set(records.lengths.tolist())
@@ -223,8 +232,15 @@ def pooled(pool: str, level: Level, backbone: Backbone, records: Records) -> Lev
             f"--pool positions needs records of one length and a vector per letter: got {len(lengths)} lengths and "
             f"backbone '{backbone.name}'. Use --pool mean."
         )
-    if pool == "positions" or (
-        pool == "auto" and one_length and backbone.positional and max(lengths) <= MOST_POSITIONS
-    ):
-        return SequenceLevel("positions", lengths.pop())
-    return level
+    if pool == "auto" and one_length and max(lengths) <= MOST_POSITIONS:
+        numbers = int(records.lengths.sum()) * backbone.width
+        apart = wide and backbone.pretrained and numbers <= MOST_NUMBERS and _variants(records)
+        pool = "positions" if backbone.positional or apart else "mean"
+    return SequenceLevel("positions", lengths.pop()) if pool == "positions" else level
+
+
+def _variants(records: Records) -> bool:
+    """Whether records of one length are of one parent: most letters are what most records have there."""
+    letters = np.frombuffer("".join(records.sequences).encode(), np.uint8).reshape(len(records), -1)
+    counts = np.stack([(letters == letter).sum(axis=0) for letter in np.unique(letters)])
+    return bool(counts.max(axis=0).mean() >= ALIKE * len(records))
