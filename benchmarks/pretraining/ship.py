@@ -1,6 +1,6 @@
 """Put a finished run into the package: an encoder from `biograft pretrain`, or a model that answers with it.
 
-    python benchmarks/pretraining/ship.py encoder runs/encoder protein-small
+    python benchmarks/pretraining/ship.py encoder runs/encoder protein-small [--after report.json of the run before]
     biograft fit ss.tsv.gz --label ss3 --mask resolved --backbone protein-small --strategy frozen --out runs/ss3
     python benchmarks/pretraining/ship.py model runs/ss3 secondary-structure
 
@@ -27,7 +27,7 @@ from biograft.data.readers import read, table
 from biograft.data.records import Records
 from biograft.data.sketch import Sketch
 from biograft.errors import BiograftError
-from biograft.files import write_json, write_text
+from biograft.files import read_json, write_json, write_text
 from biograft.hardware import Hardware
 from biograft.run import RunFolder, read_recipe
 from biograft.shipped import shelf
@@ -36,8 +36,9 @@ LARGEST_ENCODER, LARGEST_MODEL = 40.0, 6.0  # MB
 CHECKED = 20  # test records that a shipped model must answer as its run did
 
 
-def ship_encoder(run: Path, name: str) -> Path:
-    """The finished pretraining run's encoder, in bfloat16, with its card."""
+def ship_encoder(run: Path, name: str, before: Path | None = None) -> Path:
+    """The finished pretraining run's encoder, in bfloat16, with its card; ``before``: report of the run it went on
+    from."""
     report = RunFolder(run).report()
     if report is None or "corpus" not in report:
         raise BiograftError(f"'{run}' is no finished pretraining: got no such report.json in it. Finish it first.")
@@ -57,6 +58,9 @@ def ship_encoder(run: Path, name: str) -> Path:
         "curve": _curve(RunFolder(run), report),
         "limits": list(CORPUS_LIMITS),
     }
+    if before is not None:
+        earlier = _without_paths(read_json(before))
+        card["before"] = {key: earlier[key] for key in ("created", "corpus", "sources", "metrics")}
     write_json(folder / "card.json", card)
     card["fingerprint"] = load_backbone(name, report["encoder"]["alphabet"]).fingerprint()
     write_json(folder / "card.json", card)
@@ -198,10 +202,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("run", type=Path)
     parser.add_argument("name")
     parser.add_argument("--encoder", default="protein-small", help="shipped encoder that a model stands on")
+    parser.add_argument("--after", type=Path, help="report.json of the run from which an encoder went on")
     chosen = parser.parse_args(arguments)
     try:
         if chosen.what == "encoder":
-            folder = ship_encoder(chosen.run, chosen.name)
+            folder = ship_encoder(chosen.run, chosen.name, chosen.after)
         else:
             folder = ship_model(chosen.run, chosen.name, chosen.encoder)
     except BiograftError as fault:

@@ -127,6 +127,14 @@ def test_an_encoder_of_convolutions_is_rounded_too(
     assert "2 blocks of width 32, 0.01 million" in shelf.backbones()[0].text()
 
 
+def test_the_card_tells_of_the_run_before(ship: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(shelf, "ROOT", tmp_path / "shipped")
+    first, second = pretrained(tmp_path / "first"), pretrained(tmp_path / "second", seed=1)
+    assert ship.main(["encoder", str(second), NAME, "--after", str(first / "report.json")]) == 0
+    told = "went on from a run of 2026-01-02 that had read 2,000 letters of c.fasta beside 1 labelled tables"
+    assert told in shelf.backbones()[0].text()
+
+
 def test_cards_name_data_licence_curve_sources_and_limits_but_no_path(made: Made) -> None:
     text = (made.root / NAME / "MODEL_CARD.md").read_text()
     for said in ("The UniProt Consortium", "CC BY 4.0", "2,000 letters were read", "| 1,000 | 19.00 | 0.010 |",
