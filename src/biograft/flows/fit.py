@@ -24,6 +24,7 @@ from biograft.flows.recipe import Recipe
 from biograft.flows.report import Story, write_report
 from biograft.flows.unlabelled import digest_of
 from biograft.flows.usual import best, usual
+from biograft.flows.weights import fingerprint_of
 from biograft.flows.workshop import Attempt, Workshop, check_choices
 from biograft.hardware import Hardware
 from biograft.progress import Clock, Stages
@@ -142,7 +143,9 @@ def fit_recipe(
         device=hardware.device, precision=hardware.precision,
     )  # fmt: skip
     records.column(recipe.label)
-    folder = RunFolder.open(out or _default_folder(recipe), recipe.as_dict())
+    folder = RunFolder(out or _default_folder(recipe))
+    recipe = replace(recipe, backbone_fingerprint=fingerprint_of(recipe, records.alphabet.name, folder))
+    folder = RunFolder.open(folder.path, recipe.as_dict())
     report = folder.report()
     if report is not None:
         return Result(folder.path, report)
