@@ -261,6 +261,9 @@ JOBS: dict[str, Callable[[Path], Section]] = {
         "The shipped encoder with 500 labels", "encoder.py",
         "with 500 labels the shipped encoder beats the same net from scratch on at least four of seven targets",
     ),
+    "whole": script(
+        "The shipped encoder on whole training parts", "whole.py", "fully fine-tuned on secondary structure: NEW364 Q3 ≥ .730"
+    ),
     "shifts": script(
         "Verdicts on generated shifts", "shifts.py",
         "sources that help are called *helped*, and that hurt *hurt*, in ≥ 90 % of 50 worlds; useless ones anything in "
