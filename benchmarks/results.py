@@ -262,7 +262,8 @@ JOBS: dict[str, Callable[[Path], Section]] = {
         "with 500 labels the shipped encoder beats the same net from scratch on at least four of seven targets",
     ),
     "whole": script(
-        "The shipped encoder on whole training parts", "whole.py", "fully fine-tuned on secondary structure: NEW364 Q3 ≥ .730"
+        "The shipped encoder on whole training parts", "whole.py",
+        "fully fine-tuned on secondary structure: NEW364 Q3 ≥ .730"
     ),
     "shifts": script(
         "Verdicts on generated shifts", "shifts.py",
