@@ -29,14 +29,14 @@ def lines(content: Mapping[str, Any]) -> list[str]:
     """The table, the winner, every verdict in a sentence, and the notes."""
     data = content["data"]
     parts = ", ".join(f"{name} {data[f'n_{name}']:,}" for name in ("train", "valid", "test"))
-    told = [f"{content['title']}; {parts} records", "", *_table(content), "", _winner(content), ""]
+    told = [f"{content['title']}; {parts} records", "", *_table(content), "", _winner(content)]
+    told += [*(f"{row['name']} {took}." for row in content["candidates"] if (took := _took(row))), ""]
     for key, title in SIDES:
         rows = [row for row in content["candidates"] if row[key]]
         if rows:
             rival = f": {content['best_baseline']}" if key == "against_baseline" else ""
             told += [f"{title.capitalize()}{rival}", *(f"  {row['name']}: {row[key]['sentence']}" for row in rows), ""]
     told += [*curve_lines(content), *front_lines(content)]
-    told += [f"{row['name']} {took}." for row in content["candidates"] if (took := _took(row))]
     told += [f"Failed: {row['name']}: {row['fault']}" for row in content["candidates"] if row["fault"]]
     told += [f"Note: {note}" for note in content["notes"]]
     return told if told[-1] else told[:-1]
