@@ -64,7 +64,10 @@ Folder = Annotated[
     ),
 ]
 Backbones = Annotated[
-    str, _several("--backbones", "Names or folders, as for fit; left out: kmer and cnn, for residues cnn.", "LIST")
+    str,
+    _several(
+        "--backbones", "Names or folders, as for fit; left out: for proteins the shipped encoder and kmer.", "LIST"
+    ),
 ]
 Strategies = Annotated[
     str,

@@ -15,7 +15,7 @@ from biograft.shipped import shelf
 from biograft.tasks.metrics import METRICS
 from biograft.tasks.task import Level
 
-__all__ = ["best", "usual"]
+__all__ = ["best", "compared", "usual"]
 
 ENCODER = "protein-small"
 MOST_LETTERS = 10_000_000  # that the encoder reads without being asked for: minutes on a laptop
@@ -46,6 +46,13 @@ def usual(records: Records, level: Level, recipe: Recipe) -> tuple[str, ...]:
         return (simple,)
     solved = recipe.strategy in SOLVED and not (residues or recipe.options or recipe.source)
     return (ENCODER, simple) if solved else (ENCODER,)
+
+
+def compared(alphabet: str, level: Level) -> tuple[str, ...]:
+    """Names of the backbones of a comparison that names none: for proteins what ``auto`` would choose from."""
+    if alphabet == "protein" and shelf.find(ENCODER, shelf.backbones()) is not None:
+        return (ENCODER,) if level.resolution == 1 else (ENCODER, "kmer")
+    return ("cnn",) if level.resolution == 1 else ("kmer", "cnn")
 
 
 def best(names: tuple[str, ...], attempt: Callable[[str], Found], part: Examination | None) -> Found:

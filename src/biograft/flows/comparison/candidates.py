@@ -14,6 +14,7 @@ from biograft.flows.comparison.field import AUTO, Field, parted
 from biograft.flows.recipe import Recipe
 from biograft.flows.sources import SOURCE
 from biograft.flows.unlabelled import UNLABELLED
+from biograft.flows.usual import compared
 from biograft.tasks.task import Level
 
 __all__ = ["TWIN", "Candidate", "candidates"]
@@ -109,7 +110,7 @@ def candidates(shared: Recipe, entrants: Field, alphabet: str, level: Level) -> 
         BiograftError: a name that doesn't exist, a backbone of another alphabet, or what nobody would use.
     """
     found: list[Candidate] = []
-    for name in entrants.backbones or (("cnn",) if level.resolution == 1 else ("kmer", "cnn")):
+    for name in entrants.backbones or compared(alphabet, level):
         backbone = load_backbone(name, alphabet)
         learns = any(True for _ in backbone.parameters())
         usual = [TWIN, "frozen", "full"] if backbone.pretrained else [TWIN] if learns else ["frozen"]

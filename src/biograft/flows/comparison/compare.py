@@ -88,7 +88,8 @@ def compare(
         label: name of the label column, or a task.
         out: folder; None names one under ``runs/``. What is there already is read or continued.
         split: as of :func:`biograft.fit`; made once, the same for all.
-        backbones: names or folders; none: k-mers and a convolutional net.
+        backbones: names or folders; none: for proteins the shipped encoder and k-mers, else k-mers and a
+            convolutional net.
         strategies: names; none: those that make sense for each backbone. With choices: ``full:learning_rate=1e-4``.
             ``auto`` takes one of several in each run, by the validation part.
         seeds: runs of each.

@@ -20,7 +20,8 @@ class Field:
     """Who takes part.
 
     Attributes:
-        backbones: names or folders; none: k-mers and the convolutional net, or it alone for labels per residue.
+        backbones: names or folders; none: for proteins the shipped encoder and k-mers, else k-mers and the
+            convolutional net; for labels per residue without the k-mers.
         strategies: names; none: those that make sense for each backbone. From scratch is always added. Choices of a
             strategy stand behind its name: ``full:learning_rate=1e-4:weight_decay=0``. The one choice of ``auto`` is
             its time: ``auto:minutes=5``.
