@@ -265,6 +265,19 @@ JOBS: dict[str, Callable[[Path], Section]] = {
         "The shipped encoder on whole training parts", "whole.py",
         "fully fine-tuned on secondary structure: NEW364 Q3 ≥ .730"
     ),
+    "strategies": script(
+        "All strategies with few labels", "strategies.py",
+        "every strategy that takes the shipped encoder has its verdict against scratch on four targets",
+    ),
+    "peer": script(
+        "Which source helps: two findings of PEER", "peer.py",
+        "secondary structure helps stability, and folds don't help secondary structure",
+    ),
+    "pace": script(
+        "How long it takes", "pace.py",
+        "`compare` of six strategies × 3 seeds on 1,000 proteins in < 15 minutes on two cores, `frozen` on cached "
+        "vectors in < 5 s, a shipped model answers for 1,000 proteins in < 3 minutes",
+    ),
     "shifts": script(
         "Verdicts on generated shifts", "shifts.py",
         "sources that help are called *helped*, and that hurt *hurt*, in ≥ 90 % of 50 worlds; useless ones anything in "

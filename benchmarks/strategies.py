@@ -227,8 +227,9 @@ def page(options: argparse.Namespace) -> tuple[str, bool]:
         f"Backbone `{options.backbone}`, {options.seeds} seeds, each of which draws the labels. Parts were drawn down, "
         "long proteins left out, and passes bounded, so that one slow core is done in an hour: values are not "
         "comparable with those of whole sets, and the net from scratch has no more steps than the others. Rows stand "
-        "in the order of the validation part, whose best has a star. Differences are paired; answers are corrected for "
-        "all strategies of a table (Holm). With *cannot tell* stands the size that half of such comparisons would find. "
+        "in the order of the validation part, whose best has a star. Differences are paired; answers are corrected "
+        "for all strategies of a table (Holm). With *cannot tell* stands the size that half of such comparisons would "
+        "find. "
         f"`adversarial` and `coral` read {2 * SIZES['test']} sequences of the test domain, without labels; the source "
         "of `joint` is secondary structure."
     )
