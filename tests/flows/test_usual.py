@@ -8,7 +8,7 @@ import pytest
 from biograft.data.alphabet import DNA
 from biograft.data.records import Records
 from biograft.flows import usual as module
-from biograft.flows.assess import examine
+from biograft.flows.assess import Examination, examine
 from biograft.flows.prepare import prepare
 from biograft.flows.recipe import Recipe
 from biograft.flows.usual import best, usual
@@ -47,21 +47,32 @@ class Answer:
     """Classes that a backbone would have answered with."""
 
     valid: np.ndarray
-    notes: list[str]
 
 
-def test_the_validation_part_decides() -> None:
+def examined() -> tuple[Examination, np.ndarray]:
+    """A validation part of ten, and the right outputs for it."""
     labels, parts = ["a", "b"] * 11, ["train"] * 10 + ["valid"] * 10 + ["test"] * 2
     records = Records.of(["ACDEFGHIKL"] * 22, columns={"y": labels, "set": parts})
     prepared = prepare(records, Task("y"), how="column:set", needed=("train",))
     held, units, families = prepared.part("valid")
     part = examine(held, units, prepared.kind, prepared.level, 0.4, 0, families)
-    right = np.eye(2, dtype=np.float32)[[0, 1] * 5]
-    answers = {"encoder": Answer(right[::-1].copy(), []), "kmer": Answer(right, [])}
-    taken = best(("encoder", "kmer"), answers.__getitem__, part)
+    return part, np.eye(2, dtype=np.float32)[[0, 1] * 5]
+
+
+def test_the_validation_part_decides() -> None:
+    part, right = examined()
+    answers = {"encoder": Answer(right[::-1].copy()), "kmer": Answer(right)}
+    taken, told = best(("encoder", "kmer"), answers.__getitem__, part)
     assert taken is answers["kmer"]
-    assert taken.notes == [
-        "Backbone chosen on the validation part: kmer (mcc: encoder -1.000, kmer 1.000). --backbone NAME takes another "
-        "one."
-    ]
-    assert best(("encoder", "kmer"), answers.__getitem__, None) is answers["encoder"]
+    assert "Backbone taken: kmer (mcc of the validation part: encoder -1.000, kmer 1.000;" in told[0]
+    assert best(("encoder", "kmer"), answers.__getitem__, None) == (answers["encoder"], [])
+
+
+def test_the_first_one_has_the_benefit_of_the_doubt() -> None:
+    """Better by one record of ten is no more than luck."""
+    part, right = examined()
+    almost, less = right.copy(), right.copy()
+    almost[8:], less[:3] = 1 - right[8:], 1 - right[:3]
+    answers = {"encoder": Answer(less), "kmer": Answer(almost)}
+    taken, told = best(("encoder", "kmer"), answers.__getitem__, part)
+    assert taken is answers["encoder"] and "Backbone taken: encoder" in told[0]

@@ -21,6 +21,7 @@ from biograft.tasks.task import LabelKind, Level, Units
 __all__ = ["DRAWS", "Examination", "examine"]
 
 DRAWS = 1000
+ONE_ERROR = 0.6827  # level of an interval that reaches one standard error to either side
 FEWEST_FAMILIES = 6
 MOST_BOUNDED = 60  # classes whose numbers get intervals
 
@@ -79,6 +80,12 @@ class Examination:
         value = metric(self.truth, self.predicted(outputs), None)
         signed = value if metric.greater_is_better else -value
         return float(signed) if np.isfinite(signed) else -np.inf
+
+    def gain(self, outputs: np.ndarray, rival: np.ndarray) -> Interval:
+        """How much better the first answer is than its rival; half the interval's width is one standard error."""
+        metric = METRICS[self.kind.metrics[0]]
+        ours, theirs = self.predicted(outputs), self.predicted(rival)
+        return paired(metric, self.truth, ours, theirs, self.groups, DRAWS, self.seed, ONE_ERROR)
 
     def against(self, outputs: np.ndarray, rival: np.ndarray, name: str) -> Verdict:
         """Did the first answer better than its rival?"""

@@ -15,7 +15,6 @@ import numpy as np
 from biograft.backbones.backbone import Backbone
 from biograft.errors import BiograftError
 from biograft.evaluation.intervals import Interval, finite
-from biograft.evaluation.verdict import paired
 from biograft.files import read_json, write_json
 from biograft.flows.assess import Examination
 from biograft.flows.workshop import Attempt, Workshop
@@ -29,8 +28,6 @@ __all__ = ["PROBE", "Choice", "Plan", "Planned", "choose", "costlier"]
 PROBE = "frozen"
 LARGE = 100_000_000  # weights, from which on adapters spare what matters
 RESERVED = 0.1  # of the time, for what comes after learning
-DRAWS = 1000
-ONE_ERROR = 0.6827  # level of an interval that reaches one standard error to either side
 
 
 @dataclass(frozen=True)
@@ -227,9 +224,7 @@ class _Contest:
 
     def _gain(self, attempt: Attempt) -> Interval:
         """Over what stands; half the interval's width is one standard error."""
-        part = self._part
-        ours, theirs = (part.predicted(one.valid) for one in (attempt, self.standing))
-        return paired(self._metric, part.truth, ours, theirs, part.groups, DRAWS, part.seed, ONE_ERROR)
+        return self._part.gain(attempt.valid, self.standing.valid)
 
 
 def _attempt(workshop: Workshop, strategy: str, folder: RunFolder, steps: int | None = None) -> Attempt:

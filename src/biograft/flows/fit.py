@@ -189,9 +189,10 @@ class _Fit:
         self._save_split(prepared)
         with torch.random.fork_rng():
             if recipe.minutes is None:
-                made, choice = self._attempted(shop), None
+                (made, picked), choice = self._attempted(shop), None
             else:
                 made, choice = self._chosen(shop, recipe.minutes)
+                picked = choice.notes
         notes, outputs = made.notes, {"valid": made.valid}
         half_width = _half_width(prepared, outputs["valid"])
         learned: tuple[str, ...] = ("train",)
@@ -201,14 +202,13 @@ class _Fit:
             notes = shop.solved_again(made)
         outputs["test"] = shop.answers(made, "test")
         bundle = self._save(made, prepared.part(*learned)[0], half_width)
-        notes = [*(choice.notes if choice else []), *notes]
-        return self._report(bundle, made, outputs, notes, learned, choice)
+        return self._report(bundle, made, outputs, [*picked, *notes], learned, choice)
 
-    def _attempted(self, shop: Workshop) -> Attempt:
-        """On the backbone that is named, or on the one that ``auto`` takes."""
+    def _attempted(self, shop: Workshop) -> tuple[Attempt, list[str]]:
+        """On the backbone that is named, or on the one that ``auto`` takes, with a sentence on that choice."""
         recipe, prepared = self.recipe, self.prepared
         if recipe.backbone != "auto":
-            return shop.attempt(recipe.strategy, self.folder)
+            return shop.attempt(recipe.strategy, self.folder), []
         part = self._examined("valid") if len(prepared.split.rows("valid")) else None
         return best(
             usual(prepared.records, prepared.level, recipe),

@@ -3,7 +3,7 @@
 Only the validation part is asked, and only where the answer costs seconds: between solved heads on vectors that rest.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -29,10 +29,6 @@ class Answered(Protocol):
     def valid(self) -> np.ndarray:
         """Outputs for the validation part."""
 
-    @property
-    def notes(self) -> list[str]:
-        """Sentences for the report."""
-
 
 Found = TypeVar("Found", bound=Answered)
 
@@ -55,24 +51,30 @@ def compared(alphabet: str, level: Level) -> tuple[str, ...]:
     return ("cnn",) if level.resolution == 1 else ("kmer", "cnn")
 
 
-def best(names: tuple[str, ...], attempt: Callable[[str], Found], part: Examination | None) -> Found:
-    """The attempt on the backbone that answers best for the validation part, with a note on the choice.
+def best(names: tuple[str, ...], attempt: Callable[[str], Found], part: Examination | None) -> tuple[Found, list[str]]:
+    """The attempt on the first backbone, or on one that does better by more than a standard error on the validation
+    part; and a sentence on the choice, where there was one.
+
+    The first one has the benefit of the doubt, for a validation part of a few dozen records tells little.
 
     Args:
         names: of :func:`usual`.
         attempt: carries the strategy out on a backbone.
         part: the validation part; None where there is none, and the first backbone is taken.
     """
-    if part is None or len(names) == 1:
-        return attempt(names[0])
-    made = {name: attempt(name) for name in names}
-    values = {name: part.value(found.valid) for name, found in made.items()}
-    taken = max(names, key=values.__getitem__)
-    made[taken].notes.insert(0, _told(taken, values, part.kind.metrics[0]))
-    return made[taken]
-
-
-def _told(taken: str, values: Mapping[str, float], metric: str) -> str:
-    sign = 1 if METRICS[metric].greater_is_better else -1
-    numbers = ", ".join(f"{name} {sign * value:.3f}" for name, value in values.items())
-    return f"Backbone chosen on the validation part: {taken} ({metric}: {numbers}). --backbone NAME takes another one."
+    first, *others = names
+    made = {first: attempt(first)}
+    if part is None or not others:
+        return made[first], []
+    taken = first
+    for name in others:
+        made[name] = attempt(name)
+        gain = part.gain(made[name].valid, made[taken].valid)
+        taken = name if gain.value > gain.half_width else taken
+    metric = METRICS[part.kind.metrics[0]]
+    values = {name: float(metric(part.truth, part.predicted(found.valid))) for name, found in made.items()}
+    numbers = ", ".join(f"{name} {value:.3f}" for name, value in values.items())
+    return made[taken], [
+        f"Backbone taken: {taken} ({metric.name} of the validation part: {numbers}; {first} stays unless another one "
+        "is better by a standard error). --backbone NAME takes the one you name."
+    ]
