@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from biograft import catalog
 from biograft.backbones import checkpoint, esm2, huggingface, native
 from biograft.backbones.backbone import Backbone
+from biograft.backbones.mix import LayerMix
 from biograft.data.alphabet import named
 from biograft.data.nearest import Nearest, nearest
 from biograft.data.readers import read, write_table
@@ -120,12 +121,15 @@ class Bundle:
             "level": {"name": model.level.name, **model.level.configuration()},
             "label_kind": {"name": model.kind.name, **model.kind.configuration()},
             "backbone": {"shipped": self.encoder, "fingerprint": backbone.fingerprint()} if self.encoder else whole,
+            **({"mix": model.mix.configuration()} if model.mix else {}),
             "head": {"name": getattr(model.head, "name", ""), "configuration": model.head.configuration()},  # type: ignore[operator]
             "half_width": self.half_width,
             "card": self.card,
         }
         with atomic_folder(folder) as part:
-            kept = model.head.state_dict(prefix="head.") if self.encoder else model.state_dict()
+            kept = model.state_dict()
+            if self.encoder:
+                kept = {name: value for name, value in kept.items() if not name.startswith("backbone.")}
             save_file({n: value.detach().cpu().contiguous().clone() for n, value in kept.items()}, part / WEIGHTS)
             if isinstance(self.training, Sketch):
                 self.training.save(part / "neighbours.npz")
@@ -165,10 +169,11 @@ def _rebuild(about: dict[str, Any], folder: Path) -> Model:
         level = catalog.resolve("levels", level_fields.pop("name"))(**level_fields)
         kind = catalog.resolve("label_kinds", kind_fields.pop("name"))(**kind_fields)
         backbone = _backbone(about["backbone"], folder)
+        mix = LayerMix(**about["mix"]) if "mix" in about else None
         head = HEADS[about["head"]["name"]](level, backbone.width, kind.width, **about["head"]["configuration"])
     except (KeyError, TypeError) as fault:
         raise BiograftError(f"The model '{folder}' is damaged (model.json: {fault!r}). Fit it again.") from None
-    return Model(backbone, head, level, kind)
+    return Model(backbone, head, level, kind, mix)
 
 
 def _backbone(about: dict[str, Any], folder: Path) -> Backbone:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from biograft.backbones.backbone import Backbone
 from biograft.backbones.convolution import PackedConvolution
+from biograft.backbones.mix import LayerMix
 from biograft.data.batches import in_order
 from biograft.data.packed import Packed
 from biograft.errors import BiograftError
@@ -88,16 +89,19 @@ class ConvolutionalHead(nn.Module):
 
 
 class Model(nn.Module):
-    """f_θ and g_w of the design's equation: ``head(backbone.vectors(batch))``.
+    """f_θ and g_w of the design's equation: ``head(backbone.vectors(batch))``, or the head on a mix of all layers.
 
     Attributes:
         backbone: letters in, vectors out.
         head: vectors in, ``(units, kind.width)`` out.
         level: where labels sit.
         kind: what they are, with the constants of the training part.
+        mix: of the backbone's layers, which the head then reads instead of the last one; None for the last.
     """
 
-    def __init__(self, backbone: Backbone, head: nn.Module, level: Level, kind: LabelKind) -> None:
+    def __init__(
+        self, backbone: Backbone, head: nn.Module, level: Level, kind: LabelKind, mix: LayerMix | None = None
+    ) -> None:
         super().__init__()
         needed = level.resolution
         if needed is not None and backbone.resolution != needed:
@@ -108,11 +112,13 @@ class Model(nn.Module):
                 f"A {level.name} task needs one vector per letter: got backbone '{backbone.name}', with {gives}. "
                 "Choose a backbone with resolution 1, such as onehot or cnn."
             )
-        self.backbone, self.head, self.level, self.kind = backbone, head, level, kind
+        self.backbone, self.head, self.level, self.kind, self.mix = backbone, head, level, kind, mix
 
     def forward(self, batch: Packed) -> Tensor:
         """Packed codes -> ``(units, kind.width)`` outputs, row after row."""
-        return self.head(self.backbone.vectors(batch))
+        if self.mix is None:
+            return self.head(self.backbone.vectors(batch))
+        return self.head(self.mix(self.backbone.all_layers(batch)))
 
     def train(self, mode: bool = True) -> Self:
         """As usual, but what doesn't learn stays in eval mode: no dropout, fixed batch-norm statistics."""

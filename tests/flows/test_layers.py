@@ -64,7 +64,8 @@ def table(label: str = "y", level: str = "sequence") -> tuple[Records, Prepared]
 
 def chosen(option: str, backbone: Backbone, prepared: Prepared) -> tuple[Backbone, list[str]]:
     plan = strategy_of("frozen", [f"layer={option}"])
-    return at_layer(backbone, plan, prepared.level, prepared, Hardware(), Clock(), 0)
+    found, _, notes = at_layer(backbone, plan, prepared.level, prepared, Hardware(), Clock(), 0)
+    return found, notes
 
 
 def test_the_layer_that_knows_is_found() -> None:

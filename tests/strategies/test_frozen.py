@@ -151,7 +151,7 @@ def test_heads_that_do_not_suit_are_refused(
 def test_a_layer_is_a_number_or_a_word() -> None:
     assert Frozen(layer="3").layer == "3"
     for wrong in ("0", "first", "-1", "1.5"):
-        with pytest.raises(BiograftError, match=f"got '{wrong}', expected last, auto or a number"):
+        with pytest.raises(BiograftError, match=f"got '{wrong}', expected last, auto, mix or a number"):
             Frozen(layer=wrong)
 
 

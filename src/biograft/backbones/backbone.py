@@ -5,6 +5,7 @@ tiles where a row is longer than the backbone can read.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -122,8 +123,19 @@ class Backbone(nn.Module, ABC):
 
     def vectors(self, batch: Packed) -> Packed:
         """:meth:`forward` for rows of any length: longer ones are read in tiles and merged, never cut."""
+        return self._in_tiles(batch, self)
+
+    def all_layers(self, batch: Packed) -> Packed:
+        """:meth:`tower` likewise, layers side by side: ``(tokens, heights * width)``."""
+        return self._in_tiles(batch, self._side_by_side)
+
+    def _side_by_side(self, batch: Packed) -> Packed:
+        found = self.tower(batch)
+        return found.with_values(found.values.flatten(1))
+
+    def _in_tiles(self, batch: Packed, read: Callable[[Packed], Packed]) -> Packed:
         if self.max_length is None or int(batch.lengths.max()) <= self.max_length:
-            return self(batch)
+            return read(batch)
         windows, lengths, kept = [], [], []
         done, base = 0, 0
         for length in batch.lengths.tolist():
@@ -134,7 +146,7 @@ class Backbone(nn.Module, ABC):
                 done += end - start
             base += length
         tiled = Packed(batch.values[_index(windows, batch.values)], torch.tensor(lengths))
-        return batch.with_values(self(tiled).values[_index(kept, batch.values)])
+        return batch.with_values(read(tiled).values[_index(kept, batch.values)])
 
 
 def _index(spans: list[Tensor], like: Tensor) -> Tensor:

@@ -72,6 +72,10 @@ class Stored(Backbone):
         """Vectors ``(tokens, width)`` in single precision, otherwise as they are."""
         return batch.with_values(batch.values.float())
 
+    def all_layers(self, batch: Packed) -> Packed:
+        """As they are: whoever mixes layers has stored them side by side."""
+        return self(batch)
+
     def configuration(self) -> dict[str, Any]:
         """Alphabet and width."""
         return {"alphabet": self.alphabet.name, "width": self.width}

@@ -29,8 +29,7 @@ class Tower(Backbone):
 
     def forward(self, batch: Packed) -> Packed:
         """Packed codes ``(tokens,)`` -> packed vectors of all layers."""
-        found = self.resting.tower(batch)
-        return found.with_values(found.values.flatten(1))
+        return self.resting.all_layers(batch)
 
     def configuration(self) -> dict[str, Any]:
         """Name and configuration of the backbone."""

@@ -59,8 +59,8 @@ class Verdict:
         """One honest English sentence.
 
         Args:
-            rival: in words, where it is not the twin from scratch, such as ``the best simple baseline``: of transfer only
-                the twin can tell anything.
+            rival: in words, such as ``the best simple baseline``; '' for the twin from scratch, which alone can tell
+                anything of transfer.
             resampled: what the intervals come from.
         """
         found, unknown = self.difference, "It cannot be told whether transfer helped"

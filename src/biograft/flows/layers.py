@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from biograft.backbones.backbone import Backbone
+from biograft.backbones.mix import LayerMix
 from biograft.backbones.store import cache_folder, embed
 from biograft.backbones.tower import Tower
 from biograft.data.packed import Packed
@@ -90,26 +91,29 @@ def _drawn(prepared: Prepared, level: Level, seed: int) -> np.ndarray:
 def at_layer(
     backbone: Backbone, strategy: Strategy, level: Level, prepared: Prepared, hardware: Hardware, clock: Clock,
     seed: int,
-) -> tuple[Backbone, list[str]]:  # fmt: skip
-    """The backbone up to the layer that the strategy asks for, and sentences for the report.
+) -> tuple[Backbone, LayerMix | None, list[str]]:  # fmt: skip
+    """The backbone up to the layer that the strategy asks for, a mix of its layers if it asks for that, and sentences.
 
     Raises:
         BiograftError: there is no such layer.
     """
     if not isinstance(strategy, Frozen) or strategy.layer == "last":
-        return backbone, []
-    if strategy.layer != "auto":
-        return backbone.lower(int(strategy.layer)), [f"Layer {strategy.layer} of {backbone.heights} is read."]
+        return backbone, None, []
+    if strategy.layer.isdecimal():
+        return backbone.lower(int(strategy.layer)), None, [f"Layer {strategy.layer} of {backbone.heights} is read."]
     if backbone.heights == 1:
-        return backbone, [f"Backbone '{backbone.name}' gives vectors of one layer alone: none was chosen."]
+        done = "mixed" if strategy.layer == "mix" else "chosen"
+        return backbone, None, [f"Backbone '{backbone.name}' gives vectors of one layer alone: none was {done}."]
+    if strategy.layer == "mix":
+        return backbone, LayerMix(backbone.heights, backbone.width), []
     layers = Layers.of(backbone, level, prepared, hardware, clock, seed)
     losses, what = _losses(layers, strategy, level, prepared.kind, backbone)
     if not losses:
-        return backbone, ["The last layer is read: too few rows for inner folds to choose another."]
+        return backbone, None, ["The last layer is read: too few rows for inner folds to choose another."]
     best = min(losses, key=losses.__getitem__)
     shown = ", ".join(f"{height}: {loss:.3g}" for height, loss in losses.items())
     note = f"Layer {best} of {backbone.heights} is read, of least loss of {what} on inner folds of the training part"
-    return backbone.lower(best), [f"{note} ({shown})."]
+    return backbone.lower(best), None, [f"{note} ({shown})."]
 
 
 def _losses(

@@ -11,7 +11,7 @@ from torch import nn
 
 from biograft.data.examples import Examples, ExampleStream, Stream
 from biograft.flows.classes import shift_solved
-from biograft.flows.inputs import fixed_features
+from biograft.flows.inputs import fixed_features, normalise_layers
 from biograft.hardware import Hardware
 from biograft.judgement import Judge, by_part, of_target
 from biograft.model import Model
@@ -100,6 +100,7 @@ class Lesson:
 
     def begin(self, model: Model, strategy: Strategy, *, solve: bool = True) -> Begun:
         """Prepare the model; ``solve``: also find a head without the loop, where the strategy can."""
+        normalise_layers(model, self.train, self.hardware)
         exact = solve and strategy.exact(model.level)
         notes = strategy.start(model, fixed_features(model, self.train, self.seed, self.hardware) if exact else None)
         if exact:

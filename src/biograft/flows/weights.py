@@ -30,7 +30,8 @@ def fingerprint_of(recipe: Recipe, alphabet: str, folder: RunFolder) -> str | No
     if recipe.backbone_fingerprint not in (None, found):
         raise BiograftError(
             f"The weights of backbone '{recipe.backbone}' have changed since the recipe was made: got {found}, "
-            f"expected {recipe.backbone_fingerprint}. Put the former ones back, or remove backbone_fingerprint to use these."
+            f"expected {recipe.backbone_fingerprint}. Put the former ones back, or remove backbone_fingerprint to use "
+            "these."
         )
     if there and there["backbone"] == recipe.backbone and began != found:
         raise BiograftError(

@@ -95,8 +95,8 @@ class Workshop:
     def rehearse(self, strategy: str) -> None:
         """Begin on a model that is thrown away; nothing is computed. Raises BiograftError where it is refused."""
         backbone, plan, level, head = self._suited(strategy)
-        if getattr(plan, "layer", "auto") != "auto":
-            backbone, _ = at_layer(backbone, plan, level, self.prepared, self.hardware, self.clock, self.recipe.seed)
+        if getattr(plan, "layer", "").isdecimal():  # what else it may be costs something, and isn't refused
+            backbone, *_ = at_layer(backbone, plan, level, self.prepared, self.hardware, self.clock, self.recipe.seed)
         model = Model(backbone, head, level, self.prepared.kind)
         plan.start(model, None)
         if plan.exact(level):
@@ -134,8 +134,8 @@ class Workshop:
         """Model, plan, what the model reads, and sentences on the layer of the backbone that is read."""
         recipe, prepared = self.recipe, self.prepared
         backbone, strategy, level, head = self._suited(name)
-        backbone, told = at_layer(backbone, strategy, level, prepared, self.hardware, self.clock, recipe.seed)
-        model = Model(backbone, head, level, prepared.kind)
+        backbone, mix, told = at_layer(backbone, strategy, level, prepared, self.hardware, self.clock, recipe.seed)
+        model = Model(backbone, head, level, prepared.kind, mix)
         return model, strategy, Inputs.of(model, strategy, prepared, self.hardware, self.clock), told
 
     def _suited(self, name: str) -> tuple[Backbone, Strategy, Level, nn.Module]:

@@ -8,15 +8,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
-from torch import nn
+from torch import Tensor, nn
 
 from biograft.backbones.backbone import Backbone
 from biograft.errors import BiograftError
 from biograft.heads import AttentionHead, CentroidHead, MLPHead, NeighboursHead
+from biograft.judgement import Judge
 from biograft.model import ConvolutionalHead, LinearHead, Model
 from biograft.strategies.directions import centroids, neighbours
 from biograft.strategies.discriminant import discriminant
 from biograft.strategies.linear import logistic, ridge
+from biograft.strategies.mixing import weighed
 from biograft.strategies.strategy import FixedFeatures, Group, Phase, Refusal, Strategy, parameters
 from biograft.tasks.task import LabelKind, Level
 
@@ -68,6 +70,7 @@ SOLVERS: Mapping[str, Mapping[str, Solver]] = {
 }
 """By head and label kind: what finds it without the loop, for labels per sequence."""
 
+_MIXED = "All layers are read, with the shares"
 _ADVICE = "Choose another head with --strategy-option head=NAME"
 
 
@@ -78,11 +81,13 @@ class Frozen(Strategy):
     Attributes:
         head_: ``linear``, ``lda`` (shrunken covariance), ``centroid``, ``knn``, ``attention``, ``mlp``, ``conv``; or
             ``auto``: linear per sequence, conv per residue.
-        layer: of the backbone: ``last``, a number from 1, or ``auto``: chosen inside the training part.
+        layer: of the backbone: ``last``, a number from 1, ``auto``: chosen inside the training part, or ``mix``: all of
+            them, each weighed by a number that is learned with the head.
         learning_rate: of a head that needs the loop.
         weight_decay: decoupled (AdamW, arXiv:1711.05101).
         channels: of the convolutional head, and hidden ones of ``mlp``.
         dropout: of heads that need the loop.
+        mix_learning_rate: of the weights of layers, where the head needs the loop: Adam moves each by no more per step.
     """
 
     name: ClassVar[str] = "frozen"
@@ -93,12 +98,13 @@ class Frozen(Strategy):
     weight_decay: float = 0.01
     channels: int = 64
     dropout: float = 0.1
+    mix_learning_rate: float = 0.02
 
     def __post_init__(self) -> None:
-        if self.layer not in ("last", "auto") and not (self.layer.isdecimal() and int(self.layer)):
+        if self.layer not in ("last", "auto", "mix") and not (self.layer.isdecimal() and int(self.layer)):
             raise BiograftError(
-                f"Choice 'layer' of strategy 'frozen': got '{self.layer}', expected last, auto or a number from 1. "
-                "Mend it."
+                f"Choice 'layer' of strategy 'frozen': got '{self.layer}', expected last, auto, mix or a number "
+                "from 1. Mend it."
             )
 
     def kind_of_head(self, level: Level) -> str:
@@ -151,17 +157,40 @@ class Frozen(Strategy):
 
     def start(self, model: Model, features: FixedFeatures | None) -> list[str]:
         """Freeze the backbone; find a head where it has a solver for the label kind."""
-        model.backbone.requires_grad_(False)
-        solve = self.solver(model.level, model.kind)
-        if features is None or solve is None:
-            model.head.requires_grad_(True)
+        model.requires_grad_(False)
+        solver = self.solver(model.level, model.kind)
+        if features is None or solver is None:
+            for learning in (model.head, model.mix):
+                if learning is not None:
+                    learning.requires_grad_(True)
             return []
-        model.head.requires_grad_(False)
-        fit = solve(features, model.kind.width, None if model.backbone.standardise else False)
+        standardise = None if model.backbone.standardise else False
+
+        def solve(given: FixedFeatures) -> Fit:
+            return solver(given, model.kind.width, standardise)
+
+        if model.mix is None:
+            fit = solve(features)
+            fit.put(model.head)
+            return [fit.how]
+        shares, fit, how = weighed(features, solve)
+        model.mix.set_shares(shares)
         fit.put(model.head)
-        return [fit.how]
+        return [f"{_MIXED} ({model.mix.told()}), {how}.", fit.how]
 
     def phases(self, learner: Model) -> list[Phase]:
-        """None for a solved head; else one phase that moves the head alone."""
+        """None for a solved head; else one phase that moves the head, and the weights of layers if there are any."""
         learning = tuple(p for p in parameters([learner.head]) if p.requires_grad)
-        return [Phase((Group(learning, self.learning_rate, self.weight_decay),))] if learning else []
+        if not learning:
+            return []
+        groups = [Group(learning, self.learning_rate, self.weight_decay)]
+        if learner.mix is not None:
+            groups.append(Group(parameters([learner.mix]), self.mix_learning_rate, 0.0))
+        return [Phase(tuple(groups))]
+
+    def finish(self, model: Model, judge: Judge | None = None, began: Mapping[str, Tensor] | None = None) -> list[str]:
+        """Says how layers were mixed, where that was learned by the loop."""
+        if model.mix is None or not model.mix.weights.requires_grad:
+            return []
+        scale = model.mix.scale.item()
+        return [f"{_MIXED} ({model.mix.told()}), learned together with the head; scale of the mix {scale:.2f}."]

@@ -27,7 +27,7 @@ class FixedFeatures:
     """Features of the training part's units from a backbone that doesn't move.
 
     Attributes:
-        values: ``(units, features)`` float32, of units that count.
+        values: ``(units, features)`` float32, of units that count; ``(units, layers, features)`` for a mix of layers.
         targets: ``(units,)`` as the label kind encodes them.
         families: ``(units,)`` int, so that choices inside the training part keep families together.
         seed: of the random choices.
