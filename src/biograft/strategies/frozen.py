@@ -190,7 +190,7 @@ class Frozen(Strategy):
 
     def finish(self, model: Model, judge: Judge | None = None, began: Mapping[str, Tensor] | None = None) -> list[str]:
         """Says how layers were mixed, where that was learned by the loop."""
-        if model.mix is None or not model.mix.weights.requires_grad:
+        if model.mix is None or self.solver(model.level, model.kind) is not None:
             return []
         scale = model.mix.scale.item()
         return [f"{_MIXED} ({model.mix.told()}), learned together with the head; scale of the mix {scale:.2f}."]
