@@ -39,8 +39,17 @@ def names(**choices: object) -> list[str]:
 
 
 def test_usual_strategies_follow_from_what_a_backbone_is(trained: str) -> None:
-    assert names() == ["kmer, frozen", "cnn, scratch"]
-    assert names(level=Residue()) == ["cnn, scratch"]
+    for alphabet, level, usual in (
+        (
+            "protein",
+            Sequence(),
+            ["protein-small, scratch", "protein-small, frozen", "protein-small, full", "kmer, frozen"],
+        ),
+        ("protein", Residue(), ["protein-small, scratch", "protein-small, frozen", "protein-small, full"]),
+        ("dna", Sequence(), ["kmer, frozen", "cnn, scratch"]),
+        ("dna", Residue(), ["cnn, scratch"]),
+    ):
+        assert [one.name for one in candidates(Recipe(), Field(), alphabet, level)] == usual
     assert names(backbones=(trained,)) == ["known, scratch", "known, frozen", "known, full"]
 
 
@@ -108,7 +117,10 @@ def test_limits_go_from_small_to_large_and_end_with_all() -> None:
         ({"strategies": ("full:learning=1",)}, "Strategy 'full' has no choice 'learning'"),
         ({"options": ("learning_rate=1",)}, "got 'learning_rate=1', expected STRATEGY:NAME=VALUE"),
         ({"options": ("full",)}, "got 'full', expected STRATEGY:NAME=VALUE"),
-        ({"options": ("lora:rank=4",)}, "doesn't take part: got 'lora', expected one of frozen, scratch"),
+        (
+            {"backbones": ("kmer", "cnn"), "options": ("lora:rank=4",)},
+            "doesn't take part: got 'lora', expected one of frozen, scratch",
+        ),
         ({"limits": ("many",)}, "--limits are numbers of training records: got 'many'"),
         ({"limits": ("1",)}, "got '1', expected 2 or more each, or all"),
         ({"strategies": ("frozne",)}, "Did you mean 'frozen'?"),
