@@ -22,7 +22,7 @@ MOST_LETTERS = 10_000_000  # that the encoder reads without being asked for: min
 SOLVED = ("auto", "frozen")  # strategies whose heads are found in no time
 
 
-class Answered(Protocol):
+class _Answered(Protocol):
     """A strategy that was carried out."""
 
     @property
@@ -30,7 +30,7 @@ class Answered(Protocol):
         """Outputs for the validation part."""
 
 
-Found = TypeVar("Found", bound=Answered)
+Found = TypeVar("Found", bound=_Answered)
 
 
 def usual(records: Records, level: Level, recipe: Recipe) -> tuple[str, ...]:
