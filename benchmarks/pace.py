@@ -149,7 +149,7 @@ def predict(options: argparse.Namespace) -> list[Timed]:
     for name in MODELS:
         out = options.work / f"{name}.tsv"
         out.unlink(missing_ok=True)
-        done = command("predict", name, path, "--out", out)
+        done = command("predict", name, path, "--out", out, answers=False)
         counted, how = on_two(done.seconds, done.busy)
         what = f"`predict {name}`, {options.records:,} natural proteins"
         found.append(Timed(what, done.seconds, done.busy, counted, PREDICT, how))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from biograft.evaluation.verdict import holm
 from drawn import Draw, compared, found_in, rows, simple
 from results import DATA, ROOT, command
 
@@ -121,10 +122,17 @@ def answers(contents: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str,
     }
 
 
+def helped(verdicts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Ways that helped, corrected for all of them together (Holm): each comparison corrects for its own alone."""
+    adjusted = holm([1.0 if one["p"] is None else one["p"] for one in verdicts.values()])
+    return [
+        name for (name, one), p in zip(verdicts.items(), adjusted, strict=True) if p < 0.05 and one["difference"] > 0
+    ]
+
+
 def found(helps: bool, verdicts: Mapping[str, Mapping[str, Any]]) -> bool:
     """Whether the verdicts say what PEER says."""
-    helped = any(verdict["answer"] == "helped" for verdict in verdicts.values())
-    return bool(verdicts) and helped == helps
+    return bool(verdicts) and bool(helped(verdicts)) == helps
 
 
 def concluded(asked: Finding, verdicts: Mapping[str, Mapping[str, Any]]) -> str:
@@ -132,7 +140,11 @@ def concluded(asked: Finding, verdicts: Mapping[str, Mapping[str, Any]]) -> str:
     said = "the source helps" if asked.helps else "the source hurts or doesn't help"
     result = "found" if found(asked.helps, verdicts) else "**not found**"
     ways = "; ".join(f"`{name}` {verdict['sentence'].rstrip('.')}" for name, verdict in verdicts.items())
-    return f"PEER: {said}. Here: {result}. Against the same net from scratch: {ways}."
+    better = ", ".join(f"`{name}`" for name in helped(verdicts)) or "none"
+    return (
+        f"PEER: {said}. Here: {result}; helped, with Holm's correction for all {len(verdicts)} ways: {better}. Against "
+        f"the same net from scratch: {ways}."
+    )
 
 
 def section(name: str, options: argparse.Namespace) -> tuple[str, bool]:

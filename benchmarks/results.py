@@ -82,18 +82,17 @@ def _busy() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def command(*words: str | Path) -> Done:
-    """Run the command line; ends the script where the command fails."""
+def command(*words: str | Path, answers: bool = True) -> Done:
+    """Run the command line; ends the script where the command fails. ``answers``: whether it has an option --json."""
     typed = ["biograft", *map(str, words)]
     began, before = time.monotonic(), _busy()
-    done = subprocess.run(
-        [sys.executable, "-m", *typed, "--json", "--quiet"], capture_output=True, text=True, cwd=ROOT, check=False
-    )
+    called = [sys.executable, "-m", *typed, "--quiet", *(["--json"] if answers else [])]
+    done = subprocess.run(called, capture_output=True, text=True, cwd=ROOT, check=False)
     seconds, busy = time.monotonic() - began, _busy() - before
     if done.returncode:
         raise SystemExit(f"{' '.join(typed)}\nended with {done.returncode}:\n{done.stderr}")
     shown = " ".join(typed).replace(str(DATA), "$DATA").replace(f"{ROOT}/", "")
-    return Done(shown, seconds, busy, json.loads(done.stdout.strip().splitlines()[-1]))
+    return Done(shown, seconds, busy, json.loads(done.stdout.strip().splitlines()[-1]) if answers else {})
 
 
 def fresh(folder: Path) -> Path:

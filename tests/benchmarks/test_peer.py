@@ -15,26 +15,29 @@ def peer(script: Callable[[str], ModuleType]) -> ModuleType:
 
 
 @pytest.mark.parametrize(
-    ("helps", "answers", "found"),
+    ("helps", "measured", "found"),
     [
-        (True, ("helped", "cannot tell"), True),
-        (True, ("hurt", "cannot tell"), False),
-        (False, ("hurt", "cannot tell"), True),
-        (False, ("helped", "hurt"), False),
+        (True, ((0.2, 0.01), (0.1, 0.6)), True),
+        (True, ((-0.2, 0.01), (0.1, 0.6)), False),  # it hurts
+        (True, ((0.2, 0.03), (0.1, 0.6)), False),  # significant alone, but not as one of two
+        (True, ((0.0, None), (0.1, 0.6)), False),
+        (False, ((-0.2, 0.01), (0.1, 0.6)), True),
+        (False, ((0.2, 0.01), (-0.2, 0.01)), False),
         (False, (), False),  # nothing measured is nothing found
     ],
 )
 def test_a_finding_follows_from_the_verdicts(
-    peer: ModuleType, helps: bool, answers: tuple[str, ...], found: bool
+    peer: ModuleType, helps: bool, measured: tuple[tuple[float, float | None], ...], found: bool
 ) -> None:
-    verdicts = {str(place): {"answer": answer} for place, answer in enumerate(answers)}
+    verdicts = {str(place): {"difference": size, "p": p} for place, (size, p) in enumerate(measured)}
     assert peer.found(helps, verdicts) is found
 
 
 def test_the_sentence_names_every_way_with_its_verdict(peer: ModuleType) -> None:
-    verdicts = {"joint": {"answer": "helped", "sentence": "helped: +0.2."}}
+    verdicts = {"joint": {"difference": 0.2, "p": 0.01, "sentence": "helped: +0.2."}}
     told = peer.concluded(peer.FINDINGS["helps"], verdicts)
-    assert told.endswith("Here: found. Against the same net from scratch: `joint` helped: +0.2.")
+    assert "Here: found; helped, with Holm's correction for all 1 ways: `joint`." in told
+    assert told.endswith("Against the same net from scratch: `joint` helped: +0.2.")
     assert "**not found**" in peer.concluded(peer.FINDINGS["does-not"], verdicts)
 
 
