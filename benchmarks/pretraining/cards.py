@@ -118,7 +118,7 @@ def encoder_card(card: Mapping[str, Any]) -> str:
             "",
             *(["Labelled tables learned beside it, by their training parts:", "", *sources, ""] if sources else []),
             *(["A task that was a source is never evidence that knowledge was carried over.", ""] if sources else []),
-            *([_before(card["before"]), ""] if "before" in card else []),
+            *([_before(card), ""] if "before" in card else []),
             "## What was measured",
             "",
             f"On {corpus['held_out']} sequences held out with {corpus['relatives_left_out']:,} relatives: perplexity "
@@ -136,13 +136,19 @@ def encoder_card(card: Mapping[str, Any]) -> str:
     )
 
 
-def _before(earlier: Mapping[str, Any]) -> str:
+def _before(card: Mapping[str, Any]) -> str:
     """The run that this one went on from."""
+    earlier = card["before"]
     corpus, found = earlier["corpus"], earlier["metrics"]["valid"]
     tables = f" beside {len(earlier['sources'])} labelled tables" if earlier["sources"] else ""
     return (
         f"It went on from a run of {earlier['created'][:10]} that had read {corpus['letters_read']:,} letters of "
         f"{corpus['file']}{tables}, with perplexity {found['perplexity']:.2f} at its end."
+        + (
+            " The weights are the mean of those at both ends; the numbers below are of the second end."
+            if card["mean"]
+            else ""
+        )
     )
 
 

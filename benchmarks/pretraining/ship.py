@@ -1,6 +1,6 @@
 """Put a finished run into the package: an encoder from `biograft pretrain`, or a model that answers with it.
 
-    python benchmarks/pretraining/ship.py encoder runs/encoder protein-small [--after report.json of the run before]
+    python benchmarks/pretraining/ship.py encoder runs/encoder protein-small [--after REPORT --mean-with ENCODER]
     biograft fit ss.tsv.gz --label ss3 --mask resolved --backbone protein-small --strategy frozen --out runs/ss3
     python benchmarks/pretraining/ship.py model runs/ss3 secondary-structure
 
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from cards import ATTRIBUTION, CORPUS, CORPUS_LIMITS, LICENCE, QUESTIONS, encoder_card, model_card
+from torch import nn
 
 from biograft.backbones import esm2, native
 from biograft.backbones.encoder import Encoder
@@ -36,15 +37,21 @@ LARGEST_ENCODER, LARGEST_MODEL = 40.0, 6.0  # MB
 CHECKED = 20  # test records that a shipped model must answer as its run did
 
 
-def ship_encoder(run: Path, name: str, before: Path | None = None) -> Path:
-    """The finished pretraining run's encoder, in bfloat16, with its card; ``before``: report of the run it went on
-    from."""
+def ship_encoder(run: Path, name: str, before: Path | None = None, mean_with: Path | None = None) -> Path:
+    """The finished pretraining run's encoder, in bfloat16, with its card.
+
+    Args:
+        before: report of the run that it went on from.
+        mean_with: folder of the encoder that it went on from: the mean of both is shipped (arXiv:2203.05482).
+    """
     report = RunFolder(run).report()
     if report is None or "corpus" not in report:
         raise BiograftError(f"'{run}' is no finished pretraining: got no such report.json in it. Finish it first.")
     backbone = load_backbone(str(run), report["encoder"]["alphabet"])
     folder = shelf.ROOT / name
     _check_size(name, 2e-6 * sum(value.numel() for value in backbone.state_dict().values()), LARGEST_ENCODER)
+    if mean_with is not None:
+        _mean(backbone, load_backbone(str(mean_with), report["encoder"]["alphabet"]))
     rounded = backbone.to(torch.bfloat16)
     if isinstance(rounded, Encoder):
         esm2.save(rounded, folder)
@@ -61,11 +68,20 @@ def ship_encoder(run: Path, name: str, before: Path | None = None) -> Path:
     if before is not None:
         earlier = _without_paths(read_json(before))
         card["before"] = {key: earlier[key] for key in ("created", "corpus", "sources", "metrics")}
+        card["mean"] = mean_with is not None
     write_json(folder / "card.json", card)
     card["fingerprint"] = load_backbone(name, report["encoder"]["alphabet"]).fingerprint()
     write_json(folder / "card.json", card)
     write_text(folder / "MODEL_CARD.md", encoder_card(card))
     return folder
+
+
+def _mean(backbone: nn.Module, other: nn.Module) -> None:
+    """Move weights half the way to those of another one of the same shape."""
+    there = dict(other.named_parameters())
+    with torch.no_grad():
+        for place, parameter in backbone.named_parameters():
+            parameter.lerp_(there[place], 0.5)
 
 
 def _check_size(name: str, megabytes: float, most: float) -> None:
@@ -203,10 +219,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("name")
     parser.add_argument("--encoder", default="protein-small", help="shipped encoder that a model stands on")
     parser.add_argument("--after", type=Path, help="report.json of the run from which an encoder went on")
+    parser.add_argument("--mean-with", type=Path, help="folder of that run's encoder, to ship the mean of both")
     chosen = parser.parse_args(arguments)
     try:
         if chosen.what == "encoder":
-            folder = ship_encoder(chosen.run, chosen.name, chosen.after)
+            folder = ship_encoder(chosen.run, chosen.name, chosen.after, chosen.mean_with)
         else:
             folder = ship_model(chosen.run, chosen.name, chosen.encoder)
     except BiograftError as fault:

@@ -135,6 +135,17 @@ def test_the_card_tells_of_the_run_before(ship: ModuleType, monkeypatch: pytest.
     assert told in shelf.backbones()[0].text()
 
 
+def test_the_mean_of_two_ends_is_shipped(ship: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(shelf, "ROOT", tmp_path / "shipped")
+    first, second = (pretrained(tmp_path / f"run{seed}", seed=seed, convolutions=True) for seed in (0, 1))
+    words = ["encoder", str(second), NAME, "--after", str(first / "report.json"), "--mean-with", str(first)]
+    assert ship.main(words) == 0
+    ends = [dict(load_backbone(str(run), "protein").named_parameters()) for run in (first, second)]
+    for place, parameter in load_backbone(NAME, "protein").named_parameters():
+        assert torch.allclose(parameter, (ends[0][place] + ends[1][place]) / 2, atol=1e-2), place
+    assert "the mean of those at both ends" in shelf.backbones()[0].text()
+
+
 def test_cards_name_data_licence_curve_sources_and_limits_but_no_path(made: Made) -> None:
     text = (made.root / NAME / "MODEL_CARD.md").read_text()
     for said in ("The UniProt Consortium", "CC BY 4.0", "2,000 letters were read", "| 1,000 | 19.00 | 0.010 |",
