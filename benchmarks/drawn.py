@@ -5,7 +5,7 @@ A draw is always the same; test records are drawn without a look at their labels
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,17 +42,20 @@ class Draw:
         columns: kept beside id, sequence and set.
         sizes: records by part; a part that is not named is left out.
         longest: letters of the longest sequence that is taken; None for any.
+        classes: only records of the so many most frequent values of the first column, in the training part; None for
+            all.
     """
 
     file: str
     columns: tuple[str, ...]
     sizes: Mapping[str, int]
     longest: int | None = None
+    classes: int | None = None
 
     def to(self, path: Path) -> Path:
         """Write the table; one that this very draw has left is kept."""
         record = path.with_suffix(".json")
-        choices = {"columns": list(self.columns), "sizes": dict(self.sizes), "file": self.file, "longest": self.longest}
+        choices = asdict(self) | {"columns": list(self.columns), "sizes": dict(self.sizes)}
         if path.exists() and record.exists() and json.loads(record.read_text(encoding="utf-8")) == choices:
             return path
         whole = pl.read_csv(DATA / self.file, separator="\t", quote_char=None, infer_schema_length=0)
@@ -60,6 +63,10 @@ class Draw:
             whole = whole.with_row_index("row").with_columns(pl.format("row{}", "row").alias("id")).drop("row")
         if self.longest is not None:
             whole = whole.filter(pl.col("sequence").str.len_chars() <= self.longest)
+        if self.classes is not None:
+            counts = whole.filter(pl.col("set") == "train").group_by(self.columns[0]).len()
+            frequent = counts.sort(["len", self.columns[0]], descending=True).head(self.classes)
+            whole = whole.filter(pl.col(self.columns[0]).is_in(frequent[self.columns[0]].implode()))
         parts = [(whole.filter(pl.col("set") == name), size) for name, size in self.sizes.items()]
         kept = [part.sample(min(len(part), size), seed=0) for part, size in parts]
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -50,7 +50,7 @@ def structure(sizes: Mapping[str, int]) -> Table:
 
 
 STABILITY = Draw("fitness/stability_rocklin_tape.tsv.gz", ("target",), {"train": 2000, "valid": 100, "test": 500})
-FOLDS = Draw("protein_class/remote_homology_tape.tsv.gz", ("target",), SOURCE_SIZES, LONGEST)
+FOLDS = Draw("protein_class/remote_homology_tape.tsv.gz", ("target",), SOURCE_SIZES, LONGEST, classes=60)
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,8 @@ def section(name: str, options: argparse.Namespace) -> tuple[str, bool]:
     told = [
         f"### {asked.title}, {asked.labels} labels",
         f"`{asked.target.draw.file}`: {data['n_test']} test records; source `{source.file}`, at most "
-        f"{source.sizes['train']:,} training records of at most {LONGEST} letters.",
+        f"{source.sizes['train']:,} training records of at most {LONGEST} letters"
+        f"{f' in the {source.classes} most frequent classes' if source.classes else ''}.",
         f"Together with the source (`{contents['joint']['typed']}`):\n\n{rows(contents['joint'])}",
         f"After the source:\n\n{rows(contents['after'])}",
         simple(contents["joint"]),

@@ -37,6 +37,14 @@ def test_a_table_of_another_draw_is_drawn_anew(drawn: ModuleType, tmp_path: Path
     assert len(pl.read_csv(drawn.Draw("whole.tsv", ("value",), {"train": 9}).to(path), separator="\t")) == 9
 
 
+def test_only_the_most_frequent_classes_of_the_training_part_are_kept(drawn: ModuleType, tmp_path: Path) -> None:
+    rows = [("a", "train"), ("b", "train"), ("b", "train"), ("a", "test"), ("a", "test"), ("b", "test")]
+    lines = [f"MK\t{name}\t{part}" for name, part in rows]
+    (tmp_path / "classes.tsv").write_text("\n".join(["sequence\tfold\tset", *lines]))
+    draw = drawn.Draw("classes.tsv", ("fold",), {"train": 9, "test": 9}, classes=1)
+    assert pl.read_csv(draw.to(tmp_path / "t.tsv"), separator="\t")["fold"].to_list() == ["b", "b", "b"]
+
+
 def verdict(answer: str) -> dict[str, Any]:
     return {"answer": answer, "difference": 0.2, "low": -0.1, "high": 0.5, "detectable": 0.3}
 
