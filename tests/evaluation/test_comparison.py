@@ -109,6 +109,15 @@ def test_several_runs_widen_the_interval_of_a_value() -> None:
     assert wide.value == pytest.approx(alike.value)
 
 
+@pytest.mark.parametrize(("name", "least"), [("spearman", -1.0), ("mae", 0.0)])
+def test_no_interval_reaches_beyond_what_there_can_be(name: str, least: float) -> None:
+    truth, noise = np.linspace(0.0, 1.0, 40), np.random.default_rng(0).normal(size=(2, 40))
+    other = -truth if name == "spearman" else truth + 3.0
+    runs = [Predicted(values=answer + error / 5) for answer, error in zip((truth, other), noise, strict=True)]
+    found = measured(METRICS[name], truth, runs, np.arange(40), draws=200).interval()
+    assert found.low == least and found.high == (1.0 if name == "spearman" else pytest.approx(found.high))
+
+
 def test_useless_candidates_are_rarely_called_anything() -> None:
     """Families, runs and their interaction all vary; percentiles of draws would call a fifth of them."""
     random = np.random.default_rng(3)

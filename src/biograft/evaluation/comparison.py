@@ -80,8 +80,7 @@ def measured(
     weights = family_draws(families, draws, seed).astype(np.float64)
     weighed = [metric.prepare(truth, answer, groups) for answer in answers]
     values = np.array([of_weights(np.ones((1, families)))[0] for of_weights in weighed])
-    reach = (-np.inf, 1.0) if metric.greater_is_better else (0.0, np.inf)
-    return Measured(values, np.stack([of_weights(weights) for of_weights in weighed]), families, reach)
+    return Measured(values, np.stack([of_weights(weights) for of_weights in weighed]), families, metric.reach)
 
 
 def _of_families(value: float, draws: np.ndarray, families: int) -> Interval:

@@ -45,6 +45,7 @@ class Metric:
         reads: the part of a prediction it looks at (``codes`` may also be taken from the largest score).
         build: makes the function of weights; sorting and summing that all draws share happen here, once.
         chance: what an answer that knows nothing gets, where that is the same for all data, else None.
+        least: smallest value that there can be.
     """
 
     name: str
@@ -54,6 +55,12 @@ class Metric:
     summary: str
     greater_is_better: bool = True
     chance: float | None = None
+    least: float = 0.0
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """Least and largest value that there can be."""
+        return (self.least, 1.0 if self.greater_is_better else np.inf)
 
     def prepare(self, truth: np.ndarray, predicted: Predicted, groups: np.ndarray | None = None) -> Weighed:
         """A function of weights ``(draws, groups)`` that gives ``(draws,)`` values.
@@ -214,7 +221,7 @@ METRICS: dict[str, Metric] = {
         Metric("accuracy", _C, "codes", _counts(_accuracy), "share of units with the right class"),
         Metric("balanced_accuracy", _C, "codes", _counts(_balanced_accuracy), "mean recall of the true classes"),
         Metric("macro_f1", _C, "codes", _counts(_macro_f1), "mean F1 of the classes, true or predicted"),
-        Metric("mcc", _C, "codes", _counts(_mcc), "Matthews correlation coefficient", chance=0.0),
+        Metric("mcc", _C, "codes", _counts(_mcc), "Matthews correlation coefficient", chance=0.0, least=-1.0),
         Metric("roc_auc", _C, "scores", ranking.area, "area under the ROC curve, class mean", chance=0.5),
         Metric(
             "average_precision",
@@ -227,9 +234,9 @@ METRICS: dict[str, Metric] = {
         Metric("ece", _C, "scores", _calibration_error, _ECE, greater_is_better=False),
         Metric("q3", _C, "codes", _counts(_accuracy), "accuracy over 3 secondary structures"),
         Metric("q8", _C, "codes", _counts(_accuracy), "accuracy over 8 secondary structures"),
-        Metric("spearman", _R, "values", ranking.spearman, "correlation of ranks", chance=0.0),
-        Metric("pearson", _R, "values", _pearson, "linear correlation", chance=0.0),
-        Metric("r2", _R, "values", _r2, "share of variance explained", chance=0.0),
+        Metric("spearman", _R, "values", ranking.spearman, "correlation of ranks", chance=0.0, least=-1.0),
+        Metric("pearson", _R, "values", _pearson, "linear correlation", chance=0.0, least=-1.0),
+        Metric("r2", _R, "values", _r2, "share of variance explained", chance=0.0, least=-np.inf),
         Metric(
             "rmse",
             _R,
