@@ -37,8 +37,8 @@ them). Values in brackets are 95 % intervals from 1,000 draws of families (of re
 six families). Choices were made on training and validation parts; test parts were read for these numbers; where one was
 read more often, the page on choices says so.
 Floors are numbers of simple methods on the same files, measured before this project began.
-How settings were chosen, and what did not work: [choices](results/choices.md). `embed` beside biotrainer, which needs an
-environment of its own: [embed_peer](results/embed_peer.md).
+How settings were chosen, and what did not work: [choices](results/choices.md). `embed` beside biotrainer, which
+needs an environment of its own: [embed_peer](results/embed_peer.md).
 """
 
 
