@@ -9,13 +9,12 @@ and `--page` prints the page of what is there. Exits 1 if fine-tuning stays belo
 
 import argparse
 import json
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from results import DATA, ROOT, interval
+from results import DATA, ROOT, command, interval
 from results import table as markdown
 
 BOUND = 0.730  # Q3 on NEW364, fully fine-tuned
@@ -62,20 +61,17 @@ PUBLISHED = (
 )
 
 
-def run(*words: str | Path) -> None:
-    """One command of a user."""
-    subprocess.run([sys.executable, "-m", "biograft", *map(str, words), "--quiet"], check=True)
-
-
 def measured(name: str, work: Path) -> None:
     """Fit, and hold the saved model against the other test sets."""
     fit, out = FITS[name], work / name
-    run("fit", DATA / fit.file, "--label", fit.label, "--split", "column:set", "--backbone", "protein-small",
-        *fit.options, "--out", out)  # fmt: skip
+    command(
+        "fit", DATA / fit.file, "--label", fit.label, "--split", "column:set", "--backbone", "protein-small",
+        *fit.options, "--out", out,
+    )  # fmt: skip
     for file in fit.others:
         there = work / f"{name}-{_short(file)}"
         if not (there / "report.json").is_file():
-            run("evaluate", out, DATA / file, *fit.masks, "--out", there)
+            command("evaluate", out, DATA / file, *fit.masks, "--out", there)
 
 
 def _short(file: str) -> str:

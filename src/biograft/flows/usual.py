@@ -35,20 +35,23 @@ Found = TypeVar("Found", bound=_Answered)
 
 def usual(records: Records, level: Level, recipe: Recipe) -> tuple[str, ...]:
     """Names of the backbones that come into question, the first one to be taken where nothing can be tried."""
-    residues = level.resolution == 1
-    simple = "cnn" if residues else "kmer"
-    fits = records.alphabet.name == "protein" and shelf.find(ENCODER, shelf.backbones()) is not None
-    if recipe.strategy == "scratch" or not fits or int(records.lengths.sum()) > MOST_LETTERS:
+    simple = "cnn" if level.resolution == 1 else "kmer"
+    if recipe.strategy == "scratch" or not _read(records.alphabet.name) or records.lengths.sum() > MOST_LETTERS:
         return (simple,)
-    solved = recipe.strategy in SOLVED and not (residues or recipe.options or recipe.source)
-    return (ENCODER, simple) if solved else (ENCODER,)
+    solved = recipe.strategy in SOLVED and not (recipe.options or recipe.source)
+    return compared(records.alphabet.name, level) if solved else (ENCODER,)
 
 
 def compared(alphabet: str, level: Level) -> tuple[str, ...]:
     """Names of the backbones of a comparison that names none: for proteins what ``auto`` would choose from."""
-    if alphabet == "protein" and shelf.find(ENCODER, shelf.backbones()) is not None:
+    if _read(alphabet):
         return (ENCODER,) if level.resolution == 1 else (ENCODER, "kmer")
     return ("cnn",) if level.resolution == 1 else ("kmer", "cnn")
+
+
+def _read(alphabet: str) -> bool:
+    """Whether there is an encoder in the package for these letters."""
+    return alphabet == "protein" and shelf.find(ENCODER, shelf.backbones()) is not None
 
 
 def best(names: tuple[str, ...], attempt: Callable[[str], Found], part: Examination | None) -> tuple[Found, list[str]]:
