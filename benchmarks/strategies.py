@@ -6,15 +6,20 @@
 For each target a table of all strategies with one number of labels, and a learning curve of a few of them with up to
 `--most` labels. Parts are drawn down, and proteins above a length left out, so that one slow core is done in about an
 hour; `--estimate` says how many letters that takes, and runs nothing. A stopped run continues, and `--page` prints the
-page of what is there. Exits 1 if a strategy that the encoder allows has no verdict against scratch on some target.
+page of what is there. Exits 1 if a strategy that the encoder allows has no verdict against scratch on some target, or
+auto is worse than frozen by more than one standard error of the paired difference.
 """
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import sqrt
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from biograft.bundle import load_backbone
 from biograft.errors import BiograftError
@@ -28,6 +33,7 @@ from results import table as markdown
 
 HEADS = ("frozen", "frozen:layer=auto", "frozen:head=knn", "frozen:head=mlp", "frozen:head=attention")
 OF_CLASSES = ("frozen:head=lda", "frozen:head=centroid")
+AUTO = "auto:minutes=1"
 ADAPTERS = ("lora", "ia3")  # which not every backbone has layers for
 MOVING = ("full", "lpft", "wise", "gradual", "l2sp", "bitfit", *ADAPTERS)
 TRAINED, EMBEDDED = 8_000, 25_000  # letters per second of a slow core, of an encoder of 2 million weights
@@ -64,7 +70,7 @@ class Target:
     @property
     def strategies(self) -> tuple[str, ...]:
         """All of the table but from scratch, which ``compare`` adds."""
-        return (*HEADS, *(OF_CLASSES if self.task == "classification" else ()), *MOVING, *self.beside)
+        return (*HEADS, *(OF_CLASSES if self.task == "classification" else ()), *MOVING, *self.beside, AUTO)
 
     def limits(self, most: int) -> list[int]:
         """Labels of the curve."""
@@ -118,7 +124,7 @@ def work(target: Target, parts: Mapping[str, Letters], options: argparse.Namespa
         found = Work()
         learned = min(labels, parts["train"].records) * parts["train"].each
         for name in strategies:
-            if not name.startswith("frozen") and name != "ia3":
+            if not name.startswith("frozen") and name not in ("ia3", AUTO):
                 judged = epochs + (POINTS if name == "wise" else 0) + 1
                 read = judged * parts["valid"].letters + parts["test"].letters
                 found += Work(epochs * learned * PASSES.get(name, 1.0), read)
@@ -196,12 +202,31 @@ def curve(content: Mapping[str, Any]) -> str:
     return "\n\n".join([markdown(["", *titles], lines), *told, f"{found['more']} more labels. {' '.join(grown)}"])
 
 
+def harmless(content: Mapping[str, Any]) -> tuple[str, bool]:
+    """What auto took and how far it is from frozen, over the same seeds; whether that is within one standard error."""
+    values = {_told(one): np.array(one["test"]["values"]) for one in content["candidates"] if one["runs"]}
+    found = next(one for one in content["candidates"] if _told(one) == AUTO)
+    apart = values[AUTO] - values["frozen"]
+    error = float(apart.std(ddof=1) / sqrt(len(apart))) if len(apart) > 1 else float("nan")
+    took = ", ".join(f"{name} ({count})" for name, count in Counter((found["took"] or {}).values()).most_common())
+    met = bool(apart.mean() >= -error)
+    return (
+        f"`{AUTO}` took {took}: {apart.mean():+.3f} against `frozen`, standard error over seeds {error:.3f}"
+        f"{'' if met else ' (**worse by more than one**)'}.",
+        met,
+    )
+
+
+def _told(one: Mapping[str, Any]) -> str:
+    return ":".join([one["strategy"], *one["options"]])
+
+
 def section(name: str, options: argparse.Namespace) -> tuple[str, list[str]]:
-    """The page of a target, and strategies without a verdict; '' for what isn't there."""
+    """The page of a target, and what it lacks: strategies without a verdict, or harm done by auto; '' for no page."""
     target, content = TARGETS[name], found_in(options.work / f"{name}.json")
     if content is None:
         return "", []
-    data = content["data"]
+    data, (auto, met) = content["data"], harmless(content)
     drawn = f"at most {target.draw.longest} letters each, " if target.draw.longest else ""
     told = [
         f"### {target.title}, {target.labels} labels",
@@ -209,12 +234,13 @@ def section(name: str, options: argparse.Namespace) -> tuple[str, list[str]]:
         f"{data['n_valid']} to choose on, {data['n_test']} to answer for; {target.epochs * options.longer:g} passes.",
         rows(content),
         simple(content),
+        auto,
     ]
     drawn_curve = curve(found_in(options.work / f"{name}-curve.json") or {"learning_curve": None})
     told += [drawn_curve] if drawn_curve else []
-    silent = [one["name"] for one in content["candidates"]
+    silent = [f"no verdict on {one['name']}" for one in content["candidates"]
               if one["strategy"] != "scratch" and not one["against_scratch"]]  # fmt: skip
-    return "\n\n".join(told), silent
+    return "\n\n".join(told), [*silent, *([] if met else ["auto is worse than frozen"])]
 
 
 def page(options: argparse.Namespace) -> tuple[str, bool]:
@@ -235,7 +261,7 @@ def page(options: argparse.Namespace) -> tuple[str, bool]:
     )
     reasons = {name: refused(name, options.backbone) for name in ADAPTERS}
     end = [f"`{name}` takes no part: {why}" for name, why in reasons.items() if why]
-    end += [f"Without a verdict: {'; '.join(silent)}."] if silent else []
+    end += [f"Missed: {'; '.join(silent)}."] if silent else []
     end += [f"Not measured: {', '.join(missing)}."] if missing else []
     return "\n\n".join([intro, *told, *end]), not silent and not missing
 
