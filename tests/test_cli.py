@@ -74,8 +74,8 @@ def test_help_explains_every_option_and_shows_an_example(command):
     ("command", "options"),
     [
         ("fit", "label out sequence id level task alphabet unknown split identity mask backbone strategy pool "
-         "train-limit refit epochs minutes strategy-option sampling logit-adjustment source source-label source-mask "
-         "lambda unlabelled seed device precision json quiet"),
+         "train-limit refit epochs minutes strategy-option sampling logit-adjustment relatives source source-label "
+         "source-mask lambda unlabelled seed device precision json quiet"),
         ("predict", "out format probabilities sequence id alphabet unknown device precision quiet"),
         ("evaluate", "label out identity seed mask sequence id alphabet unknown device precision json quiet"),
         ("embed", "backbone out pool sequence id alphabet unknown device precision json quiet"),

@@ -2,16 +2,17 @@
 
     python benchmarks/pretraining/ship.py encoder runs/encoder protein-small [--after REPORT --mean-with ENCODER]
     biograft fit ss.tsv.gz --label ss3 --mask resolved --backbone protein-small --strategy frozen --out runs/ss3
-    python benchmarks/pretraining/ship.py model runs/ss3 secondary-structure
+    python benchmarks/pretraining/ship.py model runs/ss3 secondary-structure [--related TABLE]
 
 An encoder's weights are rounded to bfloat16 first: models must be fitted on the shipped folder, not on the run. A model
 is its head alone, with the name and fingerprint of the encoder and a sketch of its training records: no sequence goes
-into the package. Each gets a card, MODEL_CARD.md.
+into the package. Where relatives have a say (`fit --relatives`), how far is found anew through the sketch, and so are
+the numbers of the test part. Each gets a card, MODEL_CARD.md.
 """
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,17 @@ from torch import nn
 from biograft.backbones import esm2, native
 from biograft.backbones.encoder import Encoder
 from biograft.bundle import Bundle, load, load_backbone
+from biograft.data.nearest import Nearest
 from biograft.data.readers import read, table
 from biograft.data.records import Records
 from biograft.data.sketch import Sketch
 from biograft.errors import BiograftError
 from biograft.files import read_json, write_json, write_text
+from biograft.flows.evaluate import evaluate
 from biograft.hardware import Hardware
 from biograft.run import RunFolder, read_recipe
 from biograft.shipped import shelf
+from biograft.tasks.relatives import Relatives
 
 LARGEST_ENCODER, LARGEST_MODEL = 40.0, 8.0  # MB
 CHECKED = 20  # test records that a shipped model must answer as its run did
@@ -108,8 +112,12 @@ def _curve(run: RunFolder, report: Mapping[str, Any]) -> list[dict[str, float]]:
     ]
 
 
-def ship_model(run: Path, name: str, encoder: str) -> Path:
-    """The finished fit's head on the shipped encoder, with a sketch of its training records and its card."""
+def ship_model(run: Path, name: str, encoder: str, related: Path | None = None) -> Path:
+    """The finished fit's head on the shipped encoder, with a sketch of its training records and its card.
+
+    Args:
+        related: records drawn as the training part was, of which many have relatives there: measured for the card too.
+    """
     report = RunFolder(run).report()
     if report is None or name not in QUESTIONS:
         known = ", ".join(QUESTIONS)
@@ -133,11 +141,47 @@ def ship_model(run: Path, name: str, encoder: str) -> Path:
     arrays = (sketch.hashes, sketch.digests, *(value.numpy() for value in bundle.model.head.state_dict().values()))
     _check_size(name, 1e-6 * sum(array.nbytes for array in arrays), LARGEST_MODEL)
     small = replace(bundle, training=sketch, encoder=encoder, card=card)
+    if bundle.relatives is not None:
+        small = replace(small, relatives=_by_sketch(bundle.relatives, training))
+        card |= _measured_again(small, tested, card["measured"])
+    if related is not None:
+        card["related"] = _related(small, related)
     folder = shelf.ROOT / name
     small.save(folder)
     write_text(folder / "MODEL_CARD.md", model_card(name, card))
     _check_answers(bundle, load(name), tested)
     return folder
+
+
+def _by_sketch(relatives: Relatives, training: Records) -> Relatives:
+    """The same classes, and how far they count where the nearest record is found by a sketch."""
+
+    def search(queries: Sequence[str], references: Sequence[str]) -> Nearest:
+        return Sketch.of([str(row) for row in range(len(references))], references).nearest(queries)
+
+    return Relatives.learned(relatives.codes, training.sequences, search, seed=0)
+
+
+def _measured_again(small: Bundle, tested: Records, measured: Mapping[str, Any]) -> dict[str, Any]:
+    metrics = evaluate(small, tested, hardware=Hardware())["metrics"]["test"]
+    return {"metrics": metrics, "measured": {**measured, **metrics[measured["metric"]]}}
+
+
+def _related(small: Bundle, path: Path) -> dict[str, Any]:
+    """What the shipped model answers for records of which many have relatives in training."""
+    asked = read(path, alphabet=small.model.backbone.alphabet.name)
+    found = evaluate(small, asked, hardware=Hardware())
+    named = small.nearest(asked).index >= 0
+    return {
+        "records": len(asked),
+        "named": float(named.mean()),
+        "metrics": found["metrics"]["test"],
+        "accuracy_by_relative": {
+            text: evaluate(small, asked.take(np.flatnonzero(rows)), hardware=Hardware())["metrics"]["test"]["accuracy"]
+            for text, rows in (("named", named), ("none named", ~named))
+            if rows.any()
+        },
+    }
 
 
 def _tested(run: Path, bundle: Bundle) -> tuple[Records, dict[str, list[str]]]:
@@ -205,7 +249,8 @@ def _model_card(name: str, report: Mapping[str, Any], bundle: Bundle, encoder: d
 def _check_answers(bundle: Bundle, small: Bundle, tested: Records) -> None:
     """The shipped model says what the run's model says."""
     few, hardware = tested.take(range(min(CHECKED, len(tested)))), Hardware()
-    one, other = (side.predict(few, hardware=hardware).predicted for side in (bundle, small))
+    alone = (replace(side, relatives=None) for side in (bundle, small))  # a sketch finds others than alignment does
+    one, other = (side.predict(few, hardware=hardware).predicted for side in alone)
     for first, second in ((one.codes, other.codes), (one.scores, other.scores), (one.values, other.values)):
         if first is not None and second is not None and not np.array_equal(first, second):
             raise BiograftError("The shipped model answers otherwise than its run: got other scores. Do not ship it.")
@@ -220,12 +265,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--encoder", default="protein-small", help="shipped encoder that a model stands on")
     parser.add_argument("--after", type=Path, help="report.json of the run from which an encoder went on")
     parser.add_argument("--mean-with", type=Path, help="folder of that run's encoder, to ship the mean of both")
+    parser.add_argument("--related", type=Path, help="table of records with relatives in training, to measure on too")
     chosen = parser.parse_args(arguments)
     try:
         if chosen.what == "encoder":
             folder = ship_encoder(chosen.run, chosen.name, chosen.after, chosen.mean_with)
         else:
-            folder = ship_model(chosen.run, chosen.name, chosen.encoder)
+            folder = ship_model(chosen.run, chosen.name, chosen.encoder, chosen.related)
     except BiograftError as fault:
         print(f"Error: {fault}", file=sys.stderr)
         return 2

@@ -1,11 +1,13 @@
 """The saved model: one self-contained folder of JSON, safetensors and a table; loading it runs no code of its own.
 
 ``model.json`` says what it is, ``weights.safetensors`` holds backbone and head, ``training.tsv.gz`` the training
-records, so that every prediction can name the nearest one. A model that comes with the package is smaller: its
-backbone is named, with its fingerprint, and ``neighbours.npz`` holds a sketch of the training records.
+records, so that every prediction can name the nearest one; where that one has a say, ``relatives.npz`` holds classes
+and how far they count. A model that comes with the package is smaller: its backbone is named, with its fingerprint, and
+``neighbours.npz`` holds a sketch of the training records.
 """
 
 import difflib
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,17 +28,19 @@ from biograft.data.records import Records
 from biograft.data.sketch import Sketch
 from biograft.errors import BiograftError
 from biograft.evaluation.predictions import Predictions
-from biograft.files import atomic_folder, read_json, write_json
+from biograft.files import atomic, atomic_folder, read_json, write_json
 from biograft.hardware import Hardware
 from biograft.heads import HEADS
 from biograft.model import Model
 from biograft.progress import Progress
 from biograft.shipped import shelf
+from biograft.tasks.relatives import Relatives
 
 __all__ = ["Bundle", "check_backbone", "load", "load_backbone"]
 
 FORMAT = 1
 WEIGHTS = "weights.safetensors"
+RELATIVES = "relatives.npz"
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +54,7 @@ class Bundle:
         half_width: of the 95 % interval around a predicted value, in the user's units; None where it isn't known.
         card: how it was made and what was measured.
         encoder: name of the shipped backbone that the model stands on, which is then not saved again; '' for none.
+        relatives: classes of the training records, where the nearest one has a say; None where only the model answers.
     """
 
     model: Model
@@ -58,6 +63,7 @@ class Bundle:
     half_width: float | None = None
     card: dict[str, Any] = field(default_factory=dict)
     encoder: str = ""
+    relatives: Relatives | None = None
 
     def predict(
         self,
@@ -78,13 +84,24 @@ class Bundle:
         if not isinstance(records, Records):
             records = Records.of(records, alphabet=backbone.alphabet)
         self.check(records)
-        outputs = self.model.outputs([backbone.encode(s) for s in records.sequences], hardware, progress=progress)
-        return self.answer(records, outputs)
+        near = self.nearest(records)
+        return self.answer(records, self.outputs(records, near, hardware=hardware, progress=progress), near)
 
-    def answer(self, records: Records, outputs: np.ndarray, near: Nearest | None = None) -> Predictions:
-        """Predictions from outputs ``(units, width)`` that are there already; ``near`` None finds the nearest."""
-        if near is None:
-            near = self._nearest(records)
+    def outputs(
+        self,
+        records: Records,
+        near: Nearest,
+        *,
+        hardware: Hardware | None = None,
+        progress: Progress | None = None,
+    ) -> np.ndarray:
+        """``(units, width)``: what the model says, and the nearest training records where they have a say."""
+        encode = self.model.backbone.encode
+        found = self.model.outputs([encode(s) for s in records.sequences], hardware, progress=progress)
+        return found if self.relatives is None else self.relatives.blended(found, near)
+
+    def answer(self, records: Records, outputs: np.ndarray, near: Nearest) -> Predictions:
+        """Predictions from ``outputs`` and nearest training records that are there already."""
         names = [self.training.ids[place] if place >= 0 else "" for place in near.index.tolist()]
         return Predictions(
             ids=records.ids,
@@ -97,7 +114,8 @@ class Bundle:
             per_residue=self.model.level.name == "residue",
         )
 
-    def _nearest(self, records: Records) -> Nearest:
+    def nearest(self, records: Records) -> Nearest:
+        """The nearest training record of each."""
         if isinstance(self.training, Sketch):
             return self.training.nearest(records.sequences)
         return nearest(records.sequences, self.training.sequences, records.alphabet)
@@ -136,6 +154,8 @@ class Bundle:
             else:
                 columns = {"id": self.training.ids, "sequence": self.training.sequences}
                 write_table(part / "training.tsv.gz", columns)
+            if self.relatives is not None:
+                _save_relatives(self.relatives, part / RELATIVES)
             write_json(part / "model.json", about)
 
 
@@ -220,7 +240,32 @@ def load(path: Path | str) -> Bundle:
     model.eval()
     model.backbone.pretrained = any(True for _ in model.backbone.parameters())
     training = _training(folder, model.backbone.alphabet.name)
-    return Bundle(model, about["label"], training, about["half_width"], about["card"], encoder)
+    relatives = _relatives(folder, len(training), model.kind.width)
+    return Bundle(model, about["label"], training, about["half_width"], about["card"], encoder, relatives)
+
+
+def _save_relatives(relatives: Relatives, path: Path) -> None:
+    with atomic(path) as part, part.open("wb") as stream:
+        np.savez_compressed(
+            stream, codes=relatives.codes.astype(np.int32), identity=relatives.identity, trust=relatives.trust
+        )
+
+
+def _relatives(folder: Path, records: int, classes: int) -> Relatives | None:
+    path = folder / RELATIVES
+    if not path.is_file():
+        return None
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            found = Relatives(file["codes"].astype(np.int64), file["identity"], file["trust"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as fault:
+        raise BiograftError(f"'{path}' is damaged ({fault}). Fit the model again.") from None
+    if len(found.codes) != records or found.codes.max(initial=0) >= classes:
+        raise BiograftError(
+            f"'{path}' does not belong to this model: got {len(found.codes)} classes, expected {records} out of "
+            f"{classes}. Fit the model again."
+        )
+    return found
 
 
 def _training(folder: Path, alphabet: str) -> Records | Sketch:

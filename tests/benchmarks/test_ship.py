@@ -260,6 +260,48 @@ def test_damaged_parts_of_a_shipped_model(made: Made, monkeypatch: pytest.Monkey
     assert "holds no MODEL_CARD.md" in run("report localization").stderr
 
 
+def mutants(table: Path, parts: tuple[str, ...]) -> Path:
+    """Families whose members share most letters, and their class."""
+    columns: dict[str, list[str]] = {"id": [], "sequence": [], "label": [], "set": []}
+    for family in range(20):
+        draws = np.random.default_rng([family, 0])
+        parent = draws.choice(list(PROTEIN.letters[:20]), 120)
+        draws = np.random.default_rng([family, len(parts)])
+        for place, part in enumerate(parts):
+            changed = parent.copy()
+            changed[draws.choice(120, 12, replace=False)] = "A"
+            row = (f"{table.stem}{family}-{place}", "".join(changed), "123"[family % 3], part)
+            for column, text in zip(columns.values(), row, strict=True):
+                column.append(text)
+    write_table(table, columns)
+    return table
+
+
+def test_relatives_have_a_say_through_the_sketch(
+    ship: ModuleType, made: Made, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "shipped"
+    shutil.copytree(made.root, root)
+    monkeypatch.setattr(shelf, "ROOT", root)
+    learned = mutants(tmp_path / "learned.tsv", ("train", "train", "train", "valid", "test"))
+    done = run(f"fit {learned} --label label --task classification --backbone {NAME} --strategy frozen --relatives "
+               f"--out {tmp_path}/run --quiet")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    related = mutants(tmp_path / "related.tsv", ("test",))  # the same parents again
+    words = ["model", str(tmp_path / "run"), "enzyme-class", "--encoder", NAME, "--related", str(related)]
+    assert ship.main(words) == 0, capsys.readouterr().err
+    shipped = load("enzyme-class")
+    assert shipped.relatives is not None and len(shipped.relatives.codes) == len(shipped.training)
+    card = shipped.card
+    assert card["related"]["named"] > 0.9 and card["related"]["metrics"]["accuracy"]["value"] > 0.9
+    assert card["metrics"]["mcc"]["value"] == card["measured"]["value"] > 0.9
+    assert "have a relative that the sketch finds" in " ".join(
+        (root / "enzyme-class" / "MODEL_CARD.md").read_text().split()
+    )
+    told = run(f"predict enzyme-class {related} --quiet").stdout.splitlines()
+    assert [line.split("\t")[1] for line in told[1:]] == ["123"[family % 3] for family in range(20)]
+
+
 def test_what_cannot_be_shipped(
     ship: ModuleType, made: Made, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

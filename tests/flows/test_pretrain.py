@@ -1,5 +1,6 @@
 """Pretraining learns from letters and sources, continues bit-equal, and opens here and in transformers."""
 
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from biograft.data.packed import Packed
 from biograft.data.readers import write_table
 from biograft.data.records import Records
 from biograft.errors import BiograftError
+from biograft.files import locked
 from biograft.flows.pretrain import pretrain, summary
 from biograft.flows.pretrain_recipe import PretrainRecipe
 
@@ -79,19 +81,62 @@ def test_transformers_opens_it_with_equal_outputs(finished: Path) -> None:
         assert torch.allclose(ours(Packed.of([row])).values, expected, atol=1e-4)
 
 
-def test_stopped_and_continued_is_never_stopped(recipe: PretrainRecipe, finished: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("architecture", "precision"), [("encoder", "fp32"), ("bytenet", "bf16")])
+def test_stopped_and_continued_is_never_stopped(
+    recipe: PretrainRecipe, tmp_path: Path, architecture: str, precision: str
+) -> None:
+    recipe = replace(recipe, architecture=architecture, precision=precision)
     told: list[int] = []
 
     def stop(stage: str, done: int, total: int) -> None:
-        told.append(done)
-        if stage == "train" and done == 5:
-            raise KeyboardInterrupt
+        if stage == "train":
+            told.append(done)
+            if done == 5:
+                signal.raise_signal(signal.SIGINT)
 
+    pretrain(recipe, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
         pretrain(recipe, tmp_path / "run", progress=stop)
-    pretrain(recipe, tmp_path / "run")
-    again, first = (load_file(run / "model" / "model.safetensors") for run in (tmp_path / "run", finished))
-    assert all(torch.equal(again[name], tensor) for name, tensor in first.items())
+    assert told[-1] == 6 and (tmp_path / "run" / "state" / "state.safetensors").exists()
+    told.clear()
+    pretrain(
+        recipe, tmp_path / "run", progress=lambda stage, done, total: told.append(done) if stage == "train" else None
+    )
+    assert min(done for done in told if done) == 7  # nothing was learned twice
+    first, again = (load_file(tmp_path / run / "model" / "model.safetensors") for run in ("whole", "run"))
+    assert first.keys() == again.keys() and all(torch.equal(again[name], tensor) for name, tensor in first.items())
+    logs = [(tmp_path / run / "log.jsonl").read_text() for run in ("whole", "run")]
+    assert logs[0] == logs[1]
+
+
+def test_two_processes_never_work_in_one_folder(recipe: PretrainRecipe, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with locked(tmp_path / "run"), pytest.raises(BiograftError, match="Another process is at work in"):
+        pretrain(recipe, tmp_path / "run")
+
+
+def test_a_source_that_has_changed_is_another_run(recipe: PretrainRecipe, finished: Path, tmp_path: Path) -> None:
+    table = tmp_path / "source.tsv"
+    table.write_text(Path(recipe.source[0]).read_text())
+    elsewhere = replace(recipe, source=(str(table),))
+    pretrain(elsewhere, tmp_path / "run")
+    table.write_text("\n".join(table.read_text().splitlines()[:-1]) + "\n")
+    with pytest.raises(BiograftError, match="run with other choices .source_digest"):
+        pretrain(elsewhere, tmp_path / "run")
+
+
+def test_an_encoder_of_dna_opens_in_transformers(recipe: PretrainRecipe, tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    letters = np.random.default_rng(0).choice(list("ACGT"), (40, 60))
+    path = tmp_path / "dna.tsv"
+    write_table(path, {"id": [f"s{n}" for n in range(40)], "sequence": ["".join(row) for row in letters]})
+    alone = replace(recipe, corpus=str(path), tokens=1024, source=(), source_label=(), source_mask=(), source_weight=())
+    model = pretrain(alone, tmp_path / "run").folder / "model"
+    ours, theirs = esm2.load(model), transformers.EsmModel.from_pretrained(model, add_pooling_layer=False).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(model)
+    with torch.inference_mode():
+        expected = theirs(**tokenizer("ACGTNACCA", return_tensors="pt")).last_hidden_state[0, 1:-1]
+        assert torch.allclose(ours(Packed.of([ours.encode("ACGTNACCA")])).values, expected, atol=1e-4)
 
 
 def test_masked_letters_are_learned(recipe: PretrainRecipe, tmp_path: Path) -> None:
@@ -132,6 +177,8 @@ def test_relatives_of_what_is_held_out_are_left_out() -> None:
         ({"layers": 0}, "--layers: got 0, expected 1 or more"),
         ({"optimiser": "sgd"}, "Unknown value for --optimiser: got 'sgd', expected muon or adamw"),
         ({"learning_rate": 0.0}, "--learning-rate: got 0, expected above 0"),
+        ({"weight_decay": -0.1}, "--weight-decay: got -0.1, expected 0 or more"),
+        ({"masked": 1.5}, "--masked: got 1.5, expected between 0 and 1"),
         ({"source_label": ()}, "Every --source needs a label column"),
         ({"source_weight": (-1.0,)}, "λ of a source"),
         ({"source_letters": (256, 256)}, "--source-letters: got 256, 256, expected a number"),

@@ -13,8 +13,8 @@ __all__ = [
     "FitLabel", "IdColumn", "Identity", "Lambda", "LevelName", "LogitAdjustment", "Masks", "Minutes", "Pool",
     "Precision", "Quiet", "Refit", "ReportFolder", "RunFolder", "Sampling", "Seed", "SequenceColumn", "Sequences",
     "SourceLabel", "SourceMasks", "SourceTable", "SplitHow", "StrategyName", "StrategyOptions", "Table",
-    "TableOrRecipe", "TaskName", "TrainLimit", "Unknown", "UnlabelledFile", "file_to_write", "folder_to_write",
-    "recipe_choices",
+    "TableOrRecipe", "TaskName", "TrainLimit", "Unknown", "UnlabelledFile", "UseRelatives", "file_to_write",
+    "folder_to_write", "recipe_choices",
 ]  # fmt: skip
 
 FORMS = ".csv .tsv .parquet .fasta .fa .faa .fna, also .gz and .xz"
@@ -213,6 +213,14 @@ LogitAdjustment = Annotated[
     typer.Option(
         help="Let rare classes count as much as frequent ones in the loss: 1 in full; left out: as they come.",
         metavar="X", rich_help_panel=LEARN,
+    ),
+]  # fmt: skip
+UseRelatives = Annotated[
+    bool | None,
+    typer.Option(
+        "--relatives/--no-relatives",
+        help="Let the class of the nearest training record count as far as relatives share classes.",
+        show_default="no", rich_help_panel=LEARN,
     ),
 ]  # fmt: skip
 Seed = Annotated[int, typer.Option(help="Of all random choices, 0 or more.", callback=_seed)]

@@ -61,10 +61,10 @@ def evaluate(
     bundle.check(table)
     name = label or bundle.label
     records, units = _labelled(bundle, table, name, masks)
-    encode, kind = bundle.model.backbone.encode, bundle.model.kind
+    kind, near = bundle.model.kind, bundle.nearest(records)
     hardware = hardware or Hardware.choose()
-    outputs = bundle.model.outputs([encode(s) for s in records.sequences], hardware, progress=progress)
-    predictions = bundle.answer(records, outputs)
+    outputs = bundle.outputs(records, near, hardware=hardware, progress=progress)
+    predictions = bundle.answer(records, outputs, near)
     found = find_families(records.sequences, records.alphabet, identity)
     part = examine(records, units, kind, bundle.model.level, identity, seed, found.labels)
     measured = part.measure(outputs)

@@ -21,6 +21,7 @@ from biograft.flows.baselines import Baselines, Shared
 from biograft.flows.classes import adjusted
 from biograft.flows.prepare import Prepared, prepare
 from biograft.flows.recipe import Recipe
+from biograft.flows.related import check_relatives, related
 from biograft.flows.report import Story, write_report
 from biograft.flows.unlabelled import digest_of
 from biograft.flows.usual import best, usual
@@ -29,6 +30,7 @@ from biograft.flows.workshop import Attempt, Workshop, check_choices
 from biograft.hardware import Hardware
 from biograft.progress import Clock, Stages
 from biograft.run import RunFolder, toml
+from biograft.tasks.relatives import Relatives
 from biograft.tasks.task import Task
 
 __all__ = ["Recipe", "Result", "fit", "fit_recipe"]
@@ -186,6 +188,7 @@ class _Fit:
             )  # fmt: skip
         prepared = self.prepared = adjusted(found, recipe.logit_adjustment)
         shop = Workshop(recipe, prepared, self.hardware, clock, self.shared.seed if self.shared else recipe.seed)
+        check_relatives(recipe.relatives, prepared.level, prepared.kind)
         self._save_split(prepared)
         with torch.random.fork_rng():
             if recipe.minutes is None:
@@ -201,8 +204,15 @@ class _Fit:
             learned = ("train", "valid")
             notes = shop.solved_again(made)
         outputs["test"] = shop.answers(made, "test")
-        bundle = self._save(made, prepared.part(*learned)[0], half_width)
-        return self._report(bundle, made, outputs, [*picked, *notes], learned, choice)
+        simple, relatives = self._simple(learned), None
+        if recipe.relatives:
+            with clock.stage("relatives"):
+                say = related(prepared, learned, recipe.seed)
+            outputs |= {name: say[name].blended(outputs[name], near) for name, near in simple.near.items()}
+            relatives = say["test"]
+            notes = [*notes, relatives.told(simple.near["test"])]
+        bundle = self._save(made, prepared.part(*learned)[0], half_width, relatives)
+        return self._report(bundle, made, outputs, [*picked, *notes], simple, choice)
 
     def _attempted(self, shop: Workshop) -> tuple[Attempt, list[str]]:
         """On the backbone that is named, or on the one that ``auto`` takes, with a sentence on that choice."""
@@ -237,13 +247,20 @@ class _Fit:
         }
         write_table(self.folder.path / "split.tsv", columns)
 
-    def _save(self, made: Attempt, train: Records, half_width: float | None) -> Bundle:
+    def _simple(self, learned: tuple[str, ...]) -> Baselines:
+        """Simple answers to come, with the nearest record learned from of each that is asked."""
+        prepared = self.prepared
+        queries = {name: prepared.part(name)[0] for name in ("valid", "test") if len(prepared.split.rows(name))}
+        with self.clock.stage("evaluate"):
+            return Baselines.of(prepared, queries, learned, self.shared)
+
+    def _save(self, made: Attempt, train: Records, half_width: float | None, relatives: Relatives | None) -> Bundle:
         """The model's folder."""
         recipe = self.recipe.as_dict()
         del recipe["table_digest"]  # covers the test labels too, of which the model must know nothing
         steps = made.outcome.steps if made.outcome else 0
         card = {"recipe": recipe, "strategy": made.strategy.name, "steps": steps}
-        bundle = Bundle(made.model.to("cpu"), self.recipe.label, train, half_width, card)
+        bundle = Bundle(made.model.to("cpu"), self.recipe.label, train, half_width, card, relatives=relatives)
         bundle.save(self.folder.model_path)
         return bundle
 
@@ -255,14 +272,12 @@ class _Fit:
 
     def _report(
         self, bundle: Bundle, made: Attempt, outputs: dict[str, np.ndarray], notes: list[str],
-        learned: tuple[str, ...], choice: Choice | None,
+        simple: Baselines, choice: Choice | None,
     ) -> Result:  # fmt: skip
         """Hold the answers against the truth: from here on, and only here, test labels are read."""
         recipe, prepared = self.recipe, self.prepared
         with self.clock.stage("evaluate"):
             parts = {name: self._examined(name) for name in ("valid", "test") if len(prepared.split.rows(name))}
-            queries = {name: part.records for name, part in parts.items()}
-            simple = Baselines.of(prepared, queries, learned, self.shared)
             predictions = bundle.answer(parts["test"].records, outputs["test"], simple.near["test"])
             truth = parts["test"].records.column(recipe.label)
             write_table(self.folder.path / "predictions.tsv", predictions.table(truth))

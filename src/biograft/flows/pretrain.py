@@ -58,12 +58,16 @@ def pretrain(recipe: PretrainRecipe, out: str | Path, *, progress: Stages | None
     Stopped at any moment, the same call continues and gives the same weights as if it had never stopped.
 
     Raises:
-        BiograftError: the corpus or a source can't be read or learned from, or ``out`` holds something else.
+        BiograftError: the corpus or a source can't be read or learned from, ``out`` holds something else, or another
+            process is at work there.
     """
     clock = Clock(progress)
     hardware = Hardware.choose(recipe.device, recipe.precision)
-    digest = file_digest(recipe.corpus) if Path(recipe.corpus).is_file() else ""
-    recipe = replace(recipe, corpus_digest=digest, device=hardware.device, precision=hardware.precision)
+    digest, *digests = (file_digest(file) if Path(file).is_file() else "" for file in (recipe.corpus, *recipe.source))
+    recipe = replace(
+        recipe, corpus_digest=digest, source_digest=tuple(digests), device=hardware.device,
+        precision=hardware.precision,
+    )  # fmt: skip
     with clock.stage("read"):
         records = read(
             recipe.corpus, sequence=recipe.sequence, id=recipe.id, alphabet=recipe.alphabet, unknown=recipe.unknown
@@ -73,6 +77,19 @@ def pretrain(recipe: PretrainRecipe, out: str | Path, *, progress: Stages | None
     folder = RunFolder.open(out, recipe.as_dict())
     if (report := folder.report()) is not None:
         return Pretrained(folder.path, report)
+    with folder.held():
+        return _carried_out(recipe, records, backbone, folder, hardware, clock)
+
+
+def _carried_out(
+    recipe: PretrainRecipe,
+    records: Records,
+    backbone: LanguageBackbone | None,
+    folder: RunFolder,
+    hardware: Hardware,
+    clock: Clock,
+) -> Pretrained:
+    """The run, from where it stands."""
     with clock.stage("hold out") as told:
         parts = _parts(records, recipe, folder, told)
     with clock.stage("sources"):

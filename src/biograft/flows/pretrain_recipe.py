@@ -31,7 +31,7 @@ class PretrainRecipe:
         masked: share of the letters that are asked for.
         held_out: sequences that are held out, with their relatives at ``identity``, to measure on.
         source, source_label, source_mask, source_weight: tables learned beside the corpus, their label columns, columns
-            of residues that count ('' for all) and λ; as many of each.
+            of residues that count ('' for all) and λ; as many of each. ``source_digest`` of the tables' content.
         source_letters: letters of a source per step: one number for all of them, or one for each.
     """
 
@@ -58,6 +58,7 @@ class PretrainRecipe:
     held_out: int = 200
     identity: float = 0.4
     source: tuple[str, ...] = ()
+    source_digest: tuple[str, ...] = ()
     source_label: tuple[str, ...] = ()
     source_mask: tuple[str, ...] = ()
     source_weight: tuple[float, ...] = ()
@@ -86,8 +87,12 @@ class PretrainRecipe:
             if getattr(self, name) not in allowed:
                 found = getattr(self, name)
                 raise BiograftError(f"Unknown value for --{name}: got '{found}', expected {' or '.join(allowed)}.")
-        if not self.learning_rate > 0:
+        if not 0 < self.learning_rate < math.inf:
             raise BiograftError(f"--learning-rate: got {self.learning_rate:g}, expected above 0. 0.002 is usual.")
+        if not 0 <= self.weight_decay < math.inf:
+            raise BiograftError(f"--weight-decay: got {self.weight_decay:g}, expected 0 or more. 0.05 is usual.")
+        if not 0 < self.masked < 1:
+            raise BiograftError(f"--masked: got {self.masked:g}, expected between 0 and 1. 0.15 is usual.")
         self._check_sources()
 
     def _check_sources(self) -> None:

@@ -38,6 +38,7 @@ class Recipe:
         lambda_: weight of the target against the source's 1: a number above 0, ``inf``, ``rising`` or ``learned``.
         unlabelled: file of sequences of the domain in which the model will be used; None for none.
         sampling: ``balanced`` draws every class equally often; ``natural``, or None, every record once per pass.
+        relatives: the nearest training record has a say in the class of a sequence; None: only the model answers.
         backbone_fingerprint: of weights that were read, found when the run begins; None for random ones.
         logit_adjustment: strength of the correction for class shares in the loss (arXiv:2007.07314); None for none.
 
@@ -71,6 +72,7 @@ class Recipe:
     unlabelled: str | None = None
     sampling: str | None = None
     logit_adjustment: float | None = None
+    relatives: bool | None = None
     seed: int = 0
     device: str = "auto"
     precision: str = "auto"
