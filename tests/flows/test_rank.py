@@ -22,7 +22,7 @@ from biograft.model import LinearHead, Model
 from biograft.tasks.classification import Classification
 from biograft.tasks.levels import Residue, Sequence
 from biograft.tasks.regression import Regression
-from biograft.tasks.task import LabelKind, Level
+from biograft.tasks.task import LabelKind, Level, Task
 
 LETTERS = list("ADEGHIKLNPQRSTVY")
 
@@ -157,3 +157,16 @@ def test_by_the_command_line_and_by_name(tmp_path: Path, monkeypatch: pytest.Mon
     header, first, *_ = Path("found.tsv").read_text().splitlines()
     assert header.split("\t")[:4] == ["backbone", "layer", "knn", "knn_low"]
     assert first.split("\t")[:2] == [content["rows"][0]["backbone"], "1"]
+
+
+def test_probes_on_means_of_variants_say_so(tmp_path: Path) -> None:
+    generator, parent = np.random.default_rng(0), np.array(list("MKTAYIAKQRQISFVKSHFSRQ"))
+    sequences = []
+    for _ in range(60):
+        changed = parent.copy()
+        changed[generator.choice(len(parent), 2, replace=False)] = generator.choice(LETTERS, 2)
+        sequences.append("".join(changed))
+    columns = {"value": [f"{row % 7}" for row in range(60)], "set": ["train"] * 50 + ["test"] * 10}
+    told = rank(Records.of(sequences, columns=columns, alphabet=PROTEIN), Task("value", kind="regression"),
+                backbones=[source(tmp_path, Sequence(), Regression(0.0, 1.0)), "kmer"])  # fmt: skip
+    assert sum("variants of one parent" in note for note in told.content["notes"]) == 1

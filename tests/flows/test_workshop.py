@@ -11,7 +11,7 @@ from biograft.backbones.bytenet import ByteNet, ByteNetConfiguration
 from biograft.data.alphabet import PROTEIN
 from biograft.data.records import Records
 from biograft.flows import workshop
-from biograft.flows.workshop import pooled
+from biograft.flows.workshop import means_told, pooled
 from biograft.tasks.levels import Residue, Sequence
 
 PARENT = "ACDEFGHIKLMNPQRSTVWYACDEFG"
@@ -68,3 +68,11 @@ def test_a_choice_of_the_user_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workshop, "MOST_NUMBERS", 100)
     assert pooled("auto", Sequence(), net(True), variants(5, 1), wide=True) == Sequence()
     assert pooled("auto", Residue(), net(True), variants(5, 1), wide=True) == Residue()
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
+def test_means_of_variants_are_told_of_and_nothing_else(case: Case) -> None:
+    level = pooled("auto", Sequence(), case.backbone, case.records, wide=case.wide)
+    told = means_told(level, case.backbone, case.records)
+    assert bool(told) == (case is CASES["variants, several layers"])
+    assert all("hides where a mutation is" in sentence for sentence in told)

@@ -18,7 +18,7 @@ from biograft.flows.layers import Layers
 from biograft.flows.prepare import Prepared, prepare
 from biograft.flows.promise import NUMBERS, PROBES, SOURCE_NUMBERS, apart, numbers, of_source, probed
 from biograft.flows.recipe import Recipe
-from biograft.flows.workshop import pooled
+from biograft.flows.workshop import means_told, pooled
 from biograft.hardware import Hardware
 from biograft.progress import Clock, Stages
 from biograft.tasks.task import Task
@@ -28,6 +28,10 @@ __all__ = ["Ranking", "lines", "rank", "rank_recipe"]
 ADVICE = (
     "Advice, not a decision: probes and scores look at resting vectors of the training part. Fine-tuning may turn the "
     "order round; biograft compare tells."
+)
+MEANS = (
+    "These records are variants of one parent. Probes read the mean of all letters of '{}', layer by layer; biograft "
+    "fit reads its last layer position by position, and likely reaches more."
 )
 TOGETHER = (
     "The training part has fewer than three families, or one with most of the labels: probes were asked about labels "
@@ -143,6 +147,8 @@ def _content(
     probes = PROBES[kind.name]
     for name, backbone in loaded.items():
         level = pooled(recipe.pool, prepared.level, backbone, prepared.records)
+        if means_told(level, backbone, prepared.records):
+            notes.append(MEANS.format(name))
         layers = Layers.of(backbone, level, prepared, hardware, clock, recipe.seed)
         used, counted = len(layers.records), int(layers.counted.sum())
         answers, told = of_source(name, prepared, layers, hardware, clock)

@@ -33,7 +33,7 @@ from biograft.tasks.task import Level
 from biograft.trainer import Outcome
 from biograft.training import Training
 
-__all__ = ["Attempt", "Workshop", "check_choices", "pooled"]
+__all__ = ["Attempt", "Workshop", "check_choices", "means_told", "pooled"]
 
 MOST_POSITIONS = 1024
 MOST_NUMBERS = 350_000_000  # vectors side by side, of all records: 1.4 GB
@@ -136,6 +136,8 @@ class Workshop:
         backbone, strategy, level, head = self._suited(name)
         backbone, mix, told = at_layer(backbone, strategy, level, prepared, self.hardware, self.clock, recipe.seed)
         model = Model(backbone, head, level, prepared.kind, mix)
+        if recipe.pool == "auto":
+            told = [*told, *means_told(level, backbone, prepared.records)]
         return model, strategy, Inputs.of(model, strategy, prepared, self.hardware, self.clock), told
 
     def _suited(self, name: str) -> tuple[Backbone, Strategy, Level, nn.Module]:
@@ -237,6 +239,20 @@ def pooled(pool: str, level: Level, backbone: Backbone, records: Records, *, wid
         apart = wide and backbone.pretrained and numbers <= MOST_NUMBERS and _variants(records)
         pool = "positions" if backbone.positional or apart else "mean"
     return SequenceLevel("positions", lengths.pop()) if pool == "positions" else level
+
+
+def means_told(level: Level, backbone: Backbone, records: Records) -> list[str]:
+    """A sentence where variants of one parent are read by their means, which hide where a mutation is."""
+    if not isinstance(level, SequenceLevel) or level.pool == "positions" or not backbone.pretrained:
+        return []
+    lengths = set(records.lengths.tolist())
+    if len(lengths) != 1 or backbone.resolution != 1 or max(lengths) > MOST_POSITIONS or not _variants(records):
+        return []
+    return [
+        f"These records are variants of one parent, and backbone '{backbone.name}' gives the mean of all letters, "
+        "which hides where a mutation is: position by position there would be too many numbers. Fewer records, or one "
+        "layer (layer=last), are read by positions."
+    ]
 
 
 def _variants(records: Records) -> bool:
