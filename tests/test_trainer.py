@@ -13,7 +13,7 @@ from dataclasses import replace
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -360,6 +360,33 @@ def test_losses_are_logged_by_name(tmp_path: Path) -> None:
     assert losses == [{"target"}, {"target"}, *[{"target", "source"}] * 5]
     assert [entry["step"] for entry in entries if "valid" in entry] == [*range(7, STEPS, 7), STEPS]
     assert all(set(entry["valid"]) == {"mcc", "loss"} for entry in entries if "valid" in entry)
+
+
+class Point(nn.Module):
+    """Two numbers; each loss is their product with a direction, which is its gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.place = nn.Parameter(torch.zeros(2))
+
+    def along(self, *direction: float) -> Callable[[Any, Batch], Tensor]:
+        return lambda net, batch: (net.place * torch.tensor(direction)).sum()
+
+
+@pytest.mark.parametrize(("meeting", "moved"), [("sum", (1, 1)), ("compare", (1, 1)), ("project", (2, 1))])
+def test_only_the_second_gradient_gives_way_to_the_first(
+    tmp_path: Path, meeting: Literal["sum", "compare", "project"], moved: tuple[int, int]
+) -> None:
+    net = Point()
+    terms = (Term("target", net.along(2, 0)), Term("source", net.along(-1, 1), "source"))
+    phase = Phase((Group((net.place,), 0.1, 0.0, optimiser="sgd"),), terms=terms, meeting=meeting)
+    training = Training(steps=1, schedule="constant", warm_up=0.0, clip=float("inf"))
+    streams = {"target": ExampleStream(examples(0), 100, 1), "source": ExampleStream(examples(1), 60, 2)}
+    loop = Trainer(net, [phase], streams, None, training, Hardware(), RunFolder.open(tmp_path, {}), 3)
+    loop.run()
+    torch.testing.assert_close(net.place.detach(), -0.1 * torch.tensor(moved))
+    (entry,) = [entry for entry in loop.folder.history() if "loss" in entry]
+    assert entry.get("cosine") == (None if meeting == "sum" else pytest.approx(-(0.5**0.5)))
 
 
 def test_it_learns_and_tells_of_every_step(tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ class Joint(Strategy):
         project: take the part of the source's gradient that is against the target's out (arXiv:2001.06782).
         learning_rate: of the backbone.
         head_learning_rate: of the heads.
+        balance_learning_rate: of the logarithms of the two variances, where the weights are learned; larger, for Adam
+            moves each by no more per step.
         weight_decay: decoupled (AdamW, arXiv:1711.05101).
         dropout: before the linear layer of the target's head.
     """
@@ -48,6 +50,7 @@ class Joint(Strategy):
     project: bool = False
     learning_rate: float = 3e-4
     head_learning_rate: float = 1e-3
+    balance_learning_rate: float = 0.01
     weight_decay: float = 0.01
     dropout: float = 0.1
 
@@ -109,7 +112,7 @@ class Joint(Strategy):
         heads += tuple(parameter for parameter in source.head.parameters() if id(parameter) not in own)
         groups.append(Group(heads, self.head_learning_rate, self.weight_decay))
         if self.schedule == "learned":
-            groups.append(Group(parameters([learner.log_variances]), self.head_learning_rate, 0.0))
+            groups.append(Group(parameters([learner.log_variances]), self.balance_learning_rate, 0.0))
         exchange = worth(target.kind) / worth(source.kind)
         terms = (
             Term(TARGET, self._loss(TARGET), TARGET, self._share(TARGET)),
@@ -128,10 +131,12 @@ class Joint(Strategy):
 
     def _loss(self, name: str) -> Callable[[Any, Batch], Tensor]:
         def loss(learner: Any, batch: Batch) -> Tensor:
-            found = supervised(learner.models[name], batch)
+            model = learner.models[name]
+            found = supervised(model, batch)
             if self.schedule != "learned":
                 return found
             log_variance = learner.log_variances[name]
-            return torch.exp(-log_variance) * found + log_variance
+            # times κ, for the loss is not divided by it here: the best variance is ℓ / κ, and both tasks pull alike
+            return torch.exp(-log_variance) * found + worth(model.kind) * log_variance
 
         return loss
