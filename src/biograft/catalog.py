@@ -109,7 +109,7 @@ CHECKPOINTS = (
     Checkpoint("esm2-35m", "facebook/esm2_t12_35M_UR50D", 480, "136 MB", "MIT"),
     Checkpoint("esm2-150m", "facebook/esm2_t30_150M_UR50D", 640, "595 MB", "MIT"),
     Checkpoint("esm2-650m", "facebook/esm2_t33_650M_UR50D", 1280, "2.6 GB", "MIT"),
-    Checkpoint("esmc-300m", "biohub/ESMC-300M", 960, "1.3 GB", "see its page"),
+    Checkpoint("esmc-300m", "biohub/ESMC-300M", 960, "1.3 GB", "MIT, with notices of others"),
 )
 _TABLES = {"metrics": "biograft.tasks.metrics:METRICS"}  # one file holds them all, by name
 _SINGULAR = {

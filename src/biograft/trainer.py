@@ -150,11 +150,12 @@ class Trainer:
             standing.finished = standing.step == self.steps
             if standing.step % self._every == 0 or standing.finished:
                 self._validate()
-            if standing.finished or interrupted() or time.monotonic() >= self._next_save:
+            stop = interrupted()  # asked once: what is pressed from here on ends the next step, which is saved
+            if standing.finished or stop or time.monotonic() >= self._next_save:
                 self._save(optimisers)
             if progress:
                 progress(standing.step, self.steps)
-            if interrupted():
+            if stop:
                 raise KeyboardInterrupt
             if after_step:
                 after_step(standing.step)

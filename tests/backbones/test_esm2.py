@@ -12,6 +12,7 @@ from torch import Tensor
 
 from biograft.backbones import esm2
 from biograft.backbones.encoder import ESM2_VOCABULARY, Encoder, EncoderConfiguration
+from biograft.bundle import load_backbone
 from biograft.data.alphabet import DNA, PROTEIN
 from biograft.data.packed import Packed
 from biograft.errors import BiograftError
@@ -215,6 +216,14 @@ def test_weights_that_could_run_code_are_refused_with_the_way_out(saved: Path) -
     (saved / "pytorch_model.bin").unlink()
     with pytest.raises(BiograftError, match=r"holds no weights; expected model.safetensors"):
         esm2.load(saved)
+
+
+def test_a_letter_that_lacks_is_named_and_makes_no_dna_of_proteins(saved: Path) -> None:
+    tokens = ["w" if token == "W" else token for token in ESM2_VOCABULARY]
+    (saved / "vocab.txt").write_text("\n".join(tokens))
+    for alphabet in ("protein", "dna"):
+        with pytest.raises(BiograftError, match="model': The vocabulary lacks the protein letters W: got"):
+            load_backbone(str(saved), alphabet)
 
 
 def test_folders_and_vocabularies_that_are_something_else(saved: Path, tmp_path: Path) -> None:

@@ -381,6 +381,26 @@ def test_a_name_that_is_nowhere(hub: Path, name: str) -> None:
         load_backbone(name, "protein")
 
 
+def test_a_name_whose_weights_could_run_code(hub: Path) -> None:
+    (folder,) = (hub / "snapshots").iterdir()
+    (folder / "model.safetensors").unlink()  # as for a pytorch_model.bin alone, which is not fetched
+    with pytest.raises(BiograftError, match=r"'someone/tiny' has no weights as safetensors: .* could run code .* conv"):
+        load_backbone("someone/tiny", "protein")
+    edit(folder, model_type="bert", auto_map={"AutoModel": "modeling.Model"})
+    with pytest.raises(BiograftError, match="'someone/tiny' needs code of its own"):
+        load_backbone("someone/tiny", "protein")
+
+
+def test_code_is_refused_also_without_the_package(
+    copied: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = copied("protbert")
+    edit(folder, auto_map={"AutoModel": "modeling.Model"})
+    monkeypatch.setattr(huggingface.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(BiograftError, match="needs code of its own"):
+        load_backbone(str(folder), "protein")
+
+
 def test_without_the_package_the_command_is_named(
     library: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

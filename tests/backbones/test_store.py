@@ -151,7 +151,7 @@ def test_caches_are_told_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        ({"backbone": backbone(1)}, "fingerprint"),
+        ({"backbone": backbone(1)}, "weights"),
         ({"pooled": True}, "pool"),
         ({"hardware": HALF}, "precision"),
         ({"sequences": sequences()[::-1]}, "sequences"),

@@ -121,7 +121,7 @@ def test_a_source_that_has_changed_is_another_run(recipe: PretrainRecipe, finish
     elsewhere = replace(recipe, source=(str(table),))
     pretrain(elsewhere, tmp_path / "run")
     table.write_text("\n".join(table.read_text().splitlines()[:-1]) + "\n")
-    with pytest.raises(BiograftError, match="run with other choices .source_digest"):
+    with pytest.raises(BiograftError, match=r"run with other choices \(source_digest"):
         pretrain(elsewhere, tmp_path / "run")
 
 

@@ -71,7 +71,11 @@ def load(folder: Path | str) -> Encoder:
     config = _config(folder)
     weights = _weights(folder)
     shape = _shape(folder, config, weights)
-    encoder = Encoder(_alphabet(folder, shape.vocabulary), shape)
+    alphabet = _alphabet(folder, shape.vocabulary)
+    try:
+        encoder = Encoder(alphabet, shape)
+    except BiograftError as fault:
+        raise BiograftError(f"'{folder}': {fault}") from None
     _fill(encoder, weights, folder)
     encoder.pretrained = True
     return encoder.eval()
@@ -225,7 +229,9 @@ def _vocabulary(folder: Path, config: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _alphabet(folder: Path, vocabulary: tuple[str, ...]) -> Alphabet:
-    for alphabet in (PROTEIN, DNA, RNA):
+    if set("EFILPQ") & set(vocabulary):  # of amino acids alone: ACGT without one of them is no DNA
+        return PROTEIN
+    for alphabet in (DNA, RNA):
         if set(alphabet.letters[: alphabet.core]) <= set(vocabulary):
             return alphabet
     raise BiograftError(

@@ -22,6 +22,7 @@ from biograft.backbones.words import Words
 from biograft.data.alphabet import Alphabet, named
 from biograft.data.packed import Packed
 from biograft.errors import BiograftError
+from biograft.files import read_json
 
 __all__ = ["MEND", "Family", "HuggingFace", "family_of", "fetch", "is_name", "quiet", "settings_of", "transformers"]
 
@@ -106,7 +107,7 @@ def quiet() -> Iterator[None]:
 def family_of(config: Mapping[str, Any], where: str) -> Family:
     """The family of a ``config.json``. Raises BiograftError for one that needs code of its own or isn't known."""
     kind = config.get("model_type")
-    family, package = FAMILIES.get(str(kind)), transformers()
+    family = FAMILIES.get(str(kind))
     foreign = any(key.startswith("AutoModel") for key in config.get("auto_map") or ())
     if foreign and not (family and family.adopted):
         raise BiograftError(
@@ -118,6 +119,7 @@ def family_of(config: Mapping[str, Any], where: str) -> Family:
             f"{where} is no encoder that can be run: field 'model_type' of its config.json is {kind!r}, expected one "
             f"of {', '.join(FAMILIES)}. Choose another checkpoint."
         )
+    package = transformers()
     if not hasattr(package, family.kind):
         raise BiograftError(
             f"{where} is of type '{kind}': transformers {package.__version__} has no {family.kind}, a later version "
@@ -308,7 +310,7 @@ def fetch(name: str) -> tuple[Path, str]:
 
     ``HF_HUB_OFFLINE`` and the other settings of the hub's client count. Only data files are fetched.
 
-    Raises BiograftError where neither cache nor network has it.
+    Raises BiograftError where neither cache nor network has it, or where it has no weights that are data alone.
     """
     transformers()
     from huggingface_hub import errors, snapshot_download
@@ -323,4 +325,12 @@ def fetch(name: str) -> tuple[Path, str]:
             f"Checkpoint '{name}' is no folder here, not in the local cache, and could not be downloaded ({reason}). "
             "Check the name, connect to the network once, or give the path of a copy."
         ) from None
+    if not any(folder.glob("*.safetensors")):
+        family_of(read_json(folder / "config.json"), f"'{name}'")  # code of its own is the greater obstacle
+        raise BiograftError(
+            f"Checkpoint '{name}' has no weights as safetensors: got none, expected model.safetensors. Other forms "
+            "(pytorch_model.bin) could run code when opened and are not downloaded. If you trust its source, convert "
+            f"it: transformers.AutoModel.from_pretrained('{repository}').save_pretrained(NEW_FOLDER), and the same of "
+            "AutoTokenizer; then give that folder."
+        )
     return folder, f"{repository}@{folder.name}"

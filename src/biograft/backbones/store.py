@@ -213,7 +213,7 @@ class _Store:
         there = read_json(self._card)
         for field in ("fingerprint", "pool", "precision", "key"):
             if there.get(field) != self._about[field]:
-                what = "sequences" if field == "key" else field
+                what = {"key": "sequences", "fingerprint": "weights"}.get(field, field)
                 raise BiograftError(
                     f"Folder '{self._folder}' holds vectors of other {what}: got {self._about[field]}, found "
                     f"{there.get(field)}. Choose another folder, or remove it."
