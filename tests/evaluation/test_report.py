@@ -247,11 +247,15 @@ def test_the_summary_for_the_terminal() -> None:
     assert [re.split(r"  +", line)[0] for line in lines[5:9]] == [
         "majority", "kmer linear", "nearest", "model, validation part",
     ]  # fmt: skip
-    assert lines[-3:] == [
+    assert lines[-5:] == [
         "Better than the best simple baseline: mcc differs by +0.041 from kmer linear.",
+        "",
+        "Solved exactly.",
         "",
         "Note: A note.",
     ]
+    report["auto"] = {"notes": ["Solved exactly."]}  # which the command that chose tells below
+    assert "Solved exactly." not in text(report)
     assert "Transfer" not in text(evaluated())
 
 

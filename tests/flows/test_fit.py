@@ -80,6 +80,25 @@ def run(records: Records, out: Path, strategy: str, backbone: str, **choices: An
     return fit(records, "label", out=out, strategy=strategy, backbone=backbone, epochs=2, **choices)
 
 
+# What can be chosen
+
+
+def test_every_choice_of_learning_is_an_argument_in_python_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[Recipe] = []
+    monkeypatch.setattr(flow, "fit_recipe", lambda recipe, *out, **more: heard.append(recipe))
+    fit("t.csv", "y", strategy="joint", options=["project=true"], source="s.csv", source_label="z", weight=2.0,
+        unlabelled=Path("u.fasta"), sampling="balanced", logit_adjustment=0.5)  # fmt: skip
+    fit("t.csv", "y", source="s.csv", source_label="z", weight=float("inf"))
+    fit("t.csv", "y")
+    usual = {"table": "t.csv", "label": "y"}
+    assert heard == [
+        Recipe(**usual, strategy="joint", strategy_option=("project=true",), source="s.csv", source_label="z",
+               lambda_="2", unlabelled="u.fasta", sampling="balanced", logit_adjustment=0.5),
+        Recipe(**usual, source="s.csv", source_label="z", lambda_="inf"),
+        Recipe(**usual),
+    ]  # fmt: skip
+
+
 # What it leaves
 
 

@@ -230,7 +230,8 @@ def _model(model: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def text(report: Mapping[str, Any]) -> str:
-    """The short summary: what was tested on what, numbers with intervals beside the baselines, verdict, cautions."""
+    """The short summary: what was tested on what, numbers with intervals beside the baselines, verdict, what the
+    strategy told (without what ``auto`` says of its choice), cautions."""
     data, shown = report["data"], report["task"]["metrics"][:SHOWN_IN_TERMINAL]
     parts = ", ".join(f"{name} {_part(data, key)}" for key, name in PARTS if f"n_{key}" in data)
     columns = [[""], *([metric] for metric in shown)]
@@ -247,6 +248,10 @@ def text(report: Mapping[str, Any]) -> str:
     sentence = (report.get("verdict") or {}).get("sentence")
     if sentence:
         lines += ["", sentence]
+    chosen = report.get("auto", {}).get("notes", ())
+    told = [note for note in report.get("model", {}).get("notes", ()) if note not in chosen]
+    if told:
+        lines += ["", *told]
     notes = [f"Note: {caution}" for caution in cautions(report)]
     if notes:
         lines += ["", *notes]

@@ -1,6 +1,7 @@
 """The main flow: a table becomes a tested, saved, predicting model, in one folder that survives a crash."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -67,11 +68,18 @@ def fit(
     split: str | Split = "auto",
     backbone: str = "auto",
     strategy: str = "auto",
+    options: Sequence[str] = (),
+    source: str | Path = "",
+    source_label: str = "",
+    weight: float | str = "",
+    unlabelled: str | Path | None = None,
     identity: float = 0.4,
     train_limit: int | None = None,
     refit: bool = True,
     epochs: float | None = None,
     minutes: float | None = None,
+    sampling: str | None = None,
+    logit_adjustment: float | None = None,
     seed: int = 0,
     progress: Stages | None = None,
 ) -> Result:
@@ -85,12 +93,18 @@ def fit(
         split: ``homology``, ``random``, ``column:NAME``, ``auto``, or parts made by :func:`biograft.split`.
         backbone: name in the catalog, a trained model's folder or a checkpoint's folder.
         strategy: name in the catalog, or ``auto``.
+        options: ``NAME=VALUE``, choices of the strategy.
+        source: table that the strategy ``joint`` learns together with this one, and its ``source_label``.
+        weight: λ, of this table against the source's 1: a number, ``inf``, ``rising`` or ``learned``; '' for 1.
+        unlabelled: file of sequences of the domain in which the model will be used, for the strategies that read it.
         identity: from which on sequences are of one family, 0 to 1.
         train_limit: use so many training records only.
         refit: let solved heads learn from the validation part too before they answer the test part.
         epochs: passes over the training part, where the strategy needs the loop.
         minutes: that the run may take; the strategy ``auto`` then tries what costs more than a probe, and takes it if
             the validation part supports it.
+        sampling: ``balanced`` draws every class equally often; None: every record once per pass.
+        logit_adjustment: strength of the correction for class shares in the loss; None for none.
         progress: hears ``(stage, done, total)``.
 
     Raises:
@@ -101,7 +115,10 @@ def fit(
     recipe = Recipe(
         table="" if isinstance(table, Records) else str(table), label=task.label, level=task.level, task=task.kind,
         mask=task.masks, split=how, identity=identity, backbone=backbone, strategy=strategy,
-        train_limit=train_limit, refit=refit, epochs=epochs, minutes=minutes, seed=seed,
+        strategy_option=tuple(options), source=str(source), source_label=source_label,
+        lambda_=f"{weight:g}" if isinstance(weight, float) else str(weight),
+        unlabelled=None if unlabelled is None else str(unlabelled), train_limit=train_limit, refit=refit, epochs=epochs,
+        minutes=minutes, sampling=sampling, logit_adjustment=logit_adjustment, seed=seed,
     )  # fmt: skip
     records = table if isinstance(table, Records) else None
     return fit_recipe(
