@@ -91,6 +91,9 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         load(tmp_path / "nowhere")
     with pytest.raises(BiograftError, match=r"is not a model: it holds no model\.json"):
         load(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"")  # a checkpoint without its config.json
+    with pytest.raises(BiograftError, match=r"is no backbone: it holds neither config\.json.* nor model\.json"):
+        load_backbone(str(tmp_path), "protein")
 
 
 @pytest.mark.parametrize(

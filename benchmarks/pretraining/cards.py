@@ -12,6 +12,18 @@ CORPUS = (
     "Natural proteins of 30 to 1,024 residues from public collections, most of them entries of UniProt, cleaned of "
     "relatives (30 % identity and more) of the proteins that results are shown on."
 )
+TABLES = {  # written by sources.py and homologues.py
+    "homologues": "pairs of relatives in the whole corpus, aligned by MMseqs2: which letter stands here in the other",
+    "structure": (
+        "helix, strand or coil by DSSP, chains of the Protein Data Bank (CC0) as NetSurfP-2.0 chose them "
+        "(doi:10.1002/prot.25674), without relatives of test proteins"
+    ),
+    "enzymes": "EC numbers that the corpus's collections give its sequences, most of them those of UniProt (CC BY 4.0)",
+}
+LAYOUT = {
+    "bytenet": "Dilated convolutions (ByteNet, as in CARP); the folder opens in biograft, not in transformers.",
+    "encoder": "A transformer of ESM-2's architecture; the folder opens in transformers too.",
+}
 CORPUS_LIMITS = (
     "The corpus is rich in enzymes of bacteria and in fungi, and poor in plants, animals and viruses.",
     "Letters alone are read: no structure, no alignment of relatives, no modified residues.",
@@ -99,6 +111,7 @@ def encoder_card(card: Mapping[str, Any]) -> str:
     sources = [
         f"* {name}: column {source['label']}, {source['records']:,} training records, weight {source['weight']:g}, "
         f"{source['letters_read']:,} letters read"
+        + (f"; {TABLES[file]}" if (file := name.split(" ")[0]) in TABLES else "")
         for name, source in card["sources"].items()
     ]
     curve = [card["curve"][place] for place in _spread(len(card["curve"]))]
@@ -108,7 +121,7 @@ def encoder_card(card: Mapping[str, Any]) -> str:
             "",
             f"An encoder of {encoder['alphabet']} sequences: {encoder['layers']} blocks of width {encoder['width']}"
             f"{heads}, {encoder['parameters'] / 1e6:.2f} million parameters, stored as bfloat16. Made with biograft "
-            f"{card['biograft']} on {card['created'][:10]}.",
+            f"{card['biograft']} on {card['created'][:10]}. {LAYOUT[encoder['architecture']]}",
             "",
             f"Licence of the weights: {card['licence']}. {card['attribution']}.",
             "",

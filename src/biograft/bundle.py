@@ -331,4 +331,9 @@ def _with_weights(name: str, alphabet: str) -> Backbone:
         folder = folder / "model"  # a pretraining run
     if (folder / "config.json").is_file():
         return _checkpoint(folder, alphabet, origin)
+    if not any((place / "model.json").is_file() for place in (folder, folder / "model")):
+        raise BiograftError(
+            f"'{name}' is no backbone: it holds neither config.json, as a checkpoint does, nor model.json, as a model "
+            "does. Take the whole checkpoint; a run is a backbone once it is finished."
+        )
     return load(folder).model.backbone

@@ -63,7 +63,7 @@ def pretrained(folder: Path, seed: int = 0, convolutions: bool = False) -> Path:
             "biograft": "0.1.0", "created": "2026-01-02T03:04:05+00:00", "encoder": shape,
             "corpus": {"file": "c.fasta", "sequences": 90, "letters": 9000, "held_out": 10, "relatives_left_out": 3,
                        "letters_read": 2000},
-            "sources": {"s ss3": {"label": "ss3", "weight": 1.0, "records": 40, "letters_read": 8192}},
+            "sources": {"structure ss3": {"label": "ss3", "weight": 1.0, "records": 40, "letters_read": 8192}},
             "metrics": {"valid": {"perplexity": 17.5, "loss": 2.9, "accuracy": 0.08}},
             "seconds": {"train": 1.0}, "environment": {},
             "recipe": {"corpus": str(folder / "c.fasta"), "window": 512, "batch_letters": 1000, "source_letters": 4096},
@@ -124,7 +124,8 @@ def test_an_encoder_of_convolutions_is_rounded_too(
     original, shipped = load_backbone(str(encoder), "protein"), load_backbone(NAME, "protein")
     assert original.fingerprint() != shipped.fingerprint()
     assert original.to(torch.bfloat16).float().fingerprint() == shipped.fingerprint()
-    assert "2 blocks of width 32, 0.01 million" in shelf.backbones()[0].text()
+    text = shelf.backbones()[0].text()
+    assert "2 blocks of width 32, 0.01 million" in text and "opens in biograft, not in transformers" in text
 
 
 def test_the_card_tells_of_the_run_before(ship: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -149,7 +150,8 @@ def test_the_mean_of_two_ends_is_shipped(ship: ModuleType, monkeypatch: pytest.M
 def test_cards_name_data_licence_curve_sources_and_limits_but_no_path(made: Made) -> None:
     text = (made.root / NAME / "MODEL_CARD.md").read_text()
     for said in ("The UniProt Consortium", "CC BY 4.0", "2,000 letters were read", "| 1,000 | 19.00 | 0.010 |",
-                 "s ss3: column ss3, 40 training records", "## Known limits"):  # fmt: skip
+                 "structure ss3: column ss3, 40 training records", "Protein Data Bank (CC0)", "## Known limits",
+                 "the folder opens in transformers too"):  # fmt: skip
         assert said in text
     for path in made.root.rglob("*.*"):
         if path.suffix in (".md", ".json"):
