@@ -80,6 +80,7 @@ def fit(
     minutes: float | None = None,
     sampling: str | None = None,
     logit_adjustment: float | None = None,
+    relatives: bool | None = None,
     seed: int = 0,
     progress: Stages | None = None,
 ) -> Result:
@@ -105,6 +106,7 @@ def fit(
             the validation part supports it.
         sampling: ``balanced`` draws every class equally often; None: every record once per pass.
         logit_adjustment: strength of the correction for class shares in the loss; None for none.
+        relatives: let the class of the nearest training record count as far as relatives share classes.
         progress: hears ``(stage, done, total)``.
 
     Raises:
@@ -118,7 +120,7 @@ def fit(
         strategy_option=tuple(options), source=str(source), source_label=source_label,
         lambda_=f"{weight:g}" if isinstance(weight, float) else str(weight),
         unlabelled=None if unlabelled is None else str(unlabelled), train_limit=train_limit, refit=refit, epochs=epochs,
-        minutes=minutes, sampling=sampling, logit_adjustment=logit_adjustment, seed=seed,
+        minutes=minutes, sampling=sampling, logit_adjustment=logit_adjustment, relatives=relatives, seed=seed,
     )  # fmt: skip
     records = table if isinstance(table, Records) else None
     return fit_recipe(
