@@ -19,7 +19,7 @@ from biograft.errors import BiograftError
 from biograft.flows.answers import SOURCE_ANSWERS, kept
 from biograft.flows.fit import fit_recipe
 from biograft.flows.recipe import Recipe
-from biograft.flows.sources import Source
+from biograft.flows.sources import Choice, Source, load_source
 from biograft.model import LinearHead, Model
 from biograft.strategies.joint import Joint
 from biograft.tasks.classification import Classification
@@ -113,10 +113,19 @@ def test_the_source_has_no_say_in_which_state_is_best(tables: Path, tmp_path: Pa
     assert np.array_equal(first["answer"], second["answer"]) and not np.array_equal(first["truth"], second["truth"])
 
 
-def test_copies_of_test_records_in_the_source_are_told_of(tables: Path, tmp_path: Path) -> None:
+def test_copies_are_told_of_either_way(tables: Path, tmp_path: Path) -> None:
+    """Test records that the source was learned from, and validation records of it that the target was learned from."""
     result = fit_recipe(joint(tables, "1", source=str(tables / "copies.tsv")), tmp_path / "run")
     notes = " ".join(result.report["model"]["notes"])
     assert "12 of the 16 test records are 40 % or more alike to a record of the source, 12 are copies." in notes
+    load = Choice(str(tables / "copies.tsv"), "label")
+    valid = load_source(load, PROTEIN).part("valid")[0].sequences
+    target = read(tables / "target.tsv")
+    train = {text for text, part in zip(target.sequences, target.column("set"), strict=True) if part == "train"}
+    copies = sum(text in train for text in valid)
+    assert 0 < copies <= len(valid)
+    told = f"of the {len(valid)} validation records of the source are 40 % or more alike to a training record of the "
+    assert f"{told}target, {copies} are copies." in notes
 
 
 def test_shares_add_up_and_change_no_step_size(tables: Path) -> None:

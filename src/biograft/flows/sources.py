@@ -107,17 +107,27 @@ class Source:
         truth, metric = kind.truth(valid.targets[valid.counted]), np.array(kind.metrics[0])
         return {"truth": truth, "answer": answer, "family": families, "metric": metric}
 
-    def told(self, answers: Mapping[str, np.ndarray], test: Records, identity: float) -> list[str]:
-        """For the report: what is left of the source at the end, and what it shares with the target's test part."""
-        train = self.prepared.part("train")[0]
+    def told(self, answers: Mapping[str, np.ndarray], target: Prepared, identity: float) -> list[str]:
+        """For the report: what is left of the source at the end, and what both tables share, either way.
+
+        No label of the target's test part is looked at.
+        """
+        train, valid = self.prepared.part("train")[0], self.prepared.part("valid")[0]
         text = f"Learned together with the source '{self.label}' ({len(train):,} training records)"
         if answers:
             metric = METRICS[str(answers["metric"])]
             found = metric(answers["truth"], predicted(metric, answers["answer"]))
             text += f"; at the end, {metric.name} of its validation part is {found:.3f}"
-        near = nearest(test.sequences, train.sequences, test.alphabet).identity
-        alike = (
-            f"{(near >= identity).sum():,} of the {len(test):,} test records are {identity:.0%} or more alike to a "
-            f"record of the source, {(near >= 1).sum():,} are copies."
-        ).replace("%", " %")
-        return [f"{text}.", alike]
+        notes = [f"{text}.", _shared(target.part("test")[0], "test records", train, "a record of the source", identity)]
+        if answers:
+            own = "validation records of the source"
+            notes.append(_shared(valid, own, target.part("train")[0], "a training record of the target", identity))
+        return notes
+
+
+def _shared(asked: Records, what: str, known: Records, whose: str, identity: float) -> str:
+    near = nearest(asked.sequences, known.sequences, asked.alphabet).identity
+    return (
+        f"{(near >= identity).sum():,} of the {len(asked):,} {what} are {100 * identity:g} % or more alike to {whose}, "
+        f"{(near >= 1).sum():,} are copies."
+    )

@@ -186,7 +186,7 @@ class Workshop:
                 answers = companion.answers(self.hardware)
                 if answers:
                     keep(folder.path / SOURCE_ANSWERS, answers)
-                notes += companion.told(answers, test, identity)
+                notes += companion.told(answers, self.prepared, identity)
             elif isinstance(companion, Unlabelled):
                 notes += companion.told(test, identity)
         return notes
