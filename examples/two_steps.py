@@ -117,7 +117,8 @@ class Experiment:
         source_training: how long it is learned.
         target_training: the same for the target.
         folder: of the runs; each one continues after a kill.
-        stream: makes batches from examples, budget and seed; here data may be varied at random.
+        stream: makes batches of the target from examples, budget and seed; here data may be varied at random.
+        source_stream: the same for the source.
         ways: strategies for the target, by name.
     """
 
@@ -129,6 +130,7 @@ class Experiment:
     target_training: Training
     folder: Path
     stream: Callable[[Examples, int, int], Stream] = ExampleStream
+    source_stream: Callable[[Examples, int, int], Stream] = ExampleStream
     ways: Mapping[str, Strategy] = field(default_factory=lambda: WAYS)
 
     def run(self, seeds: Sequence[int], say: Callable[[str], None] = print) -> Result:
@@ -186,10 +188,11 @@ class Experiment:
             assert knowing is not None and isinstance(knowing.kind, Classification)
             head = deepcopy(knowing.head)
             model = Model(target.backbone, head, knowing.level, knowing.kind)
-            return _Beside(model, self.source[0].examples(knowing.kind), self.stream)
+            return _Beside(model, self.source[0].examples(knowing.kind), self.source_stream)
 
         parts = train.examples(kind), valid.examples(kind)
-        return Lesson(*parts, Hardware(), seed, training, {"source": beside}, self.stream)
+        own = self.source_stream if knowing is None else self.stream
+        return Lesson(*parts, Hardware(), seed, training, {"source": beside}, own)
 
     def _run(self, name: str, seed: int) -> RunFolder:
         return RunFolder.open(self.folder / f"{name}-seed{seed}", {"step": name, "seed": seed})

@@ -35,7 +35,9 @@ def experiment(chosen: argparse.Namespace, out: Path) -> Experiment:
     source, target = load(chosen.source, chosen.cifar10), load(chosen.target, chosen.cifar10)
     rate, epochs = USUAL[chosen.source.partition(":")[0]]
     check_labels(chosen.labels, target, "images")
-    mirrored = not any(name.startswith("digits") for name in (chosen.source, chosen.target))
+    varied, varied_source = (
+        partial(VariedStream, mirrored=not name.startswith("digits")) for name in (chosen.target, chosen.source)
+    )
     valid, train = draw(source, [len(source) // 5], seed=0)
     parts: list[Data] = draw(target, [chosen.labels, chosen.labels], seed=0)
     classic = Training(
@@ -44,7 +46,7 @@ def experiment(chosen: argparse.Namespace, out: Path) -> Experiment:
     )  # fmt: skip
     return Experiment(
         LeNet, (train, valid), (parts[0], parts[1], parts[2]), Classic(chosen.rate or rate), classic,
-        Training(batch_letters=BATCH, steps=chosen.steps), out, partial(VariedStream, mirrored=mirrored),
+        Training(batch_letters=BATCH, steps=chosen.steps), out, varied, varied_source,
     )  # fmt: skip
 
 

@@ -33,8 +33,9 @@ def experiment(folder: Path, steps: int = 12) -> Experiment:
     parts = draw(target, [50, 50], seed=0)
     training = Training(batch_letters=100, steps=steps)
     return Experiment(
-        LeNet, (train, valid), (parts[0], parts[1], parts[2]), Classic(0.03), CLASSIC, training, folder, VariedStream
-    )
+        LeNet, (train, valid), (parts[0], parts[1], parts[2]), Classic(0.03), CLASSIC, training, folder, VariedStream,
+        VariedStream,
+    )  # fmt: skip
 
 
 # The net
@@ -170,6 +171,25 @@ def test_images_are_moved_and_mirrored_as_a_function_of_the_step(mirrored: bool)
     kept = [_is_crop(image, was) for image, was in zip(one.inputs.values[:20], plain.inputs.values[:20], strict=True)]
     assert all(a or b for a, b in zip(kept, flipped, strict=True))
     assert any(flipped) == mirrored
+
+
+@pytest.mark.parametrize(("source", "target", "mirrored"), [
+    ("cifar10", "digits", (True, False)),
+    ("digits:0-4", "digits:5-9", (False, False)),
+    ("cifar10:0-4", "cifar10:5-9", (True, True)),
+])  # fmt: skip
+def test_photographs_alone_are_mirrored_whatever_stands_beside_them(
+    source: str, target: str, mirrored: tuple[bool, bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program, "load", lambda name, folder: load("digits", None))
+    chosen = program.arguments(["--source", source, "--target", target, "--labels", "20"])
+    made = program.experiment(chosen, tmp_path)
+    examples = made.target[0].examples(Classification(("digit 0", "digit 1")))
+    streams = [make(examples, 100, 0) for make in (made.source_stream, made.stream)]
+    assert tuple(stream.mirrored for stream in streams) == mirrored  # type: ignore[attr-defined]
+    usual = {"cifar10": (0.001, 20.0), "digits": (0.01, 60.0)}[source.partition(":")[0]]
+    assert (made.first_step.learning_rate, made.source_training.epochs) == usual  # type: ignore[attr-defined]
+    assert (made.source_training.batch_letters, made.source_training.schedule) == (100, "constant")
 
 
 def _is_crop(image: torch.Tensor, was: torch.Tensor) -> bool:
