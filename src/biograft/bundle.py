@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from biograft import catalog
 from biograft.backbones import checkpoint, esm2, huggingface, native
@@ -34,6 +34,7 @@ from biograft.heads import HEADS
 from biograft.model import Model
 from biograft.progress import Progress
 from biograft.shipped import shelf
+from biograft.state import save_tensors
 from biograft.tasks.relatives import Relatives
 
 __all__ = ["Bundle", "check_backbone", "load", "load_backbone"]
@@ -148,7 +149,7 @@ class Bundle:
             kept = model.state_dict()
             if self.encoder:
                 kept = {name: value for name, value in kept.items() if not name.startswith("backbone.")}
-            save_file({n: value.detach().cpu().contiguous().clone() for n, value in kept.items()}, part / WEIGHTS)
+            save_tensors({n: value.detach().cpu().contiguous().clone() for n, value in kept.items()}, part / WEIGHTS)
             if isinstance(self.training, Sketch):
                 self.training.save(part / "neighbours.npz")
             else:

@@ -17,7 +17,15 @@ from torch import Tensor
 from biograft.errors import BiograftError
 from biograft.files import atomic
 
-__all__ = ["State", "random_state", "set_random_state"]
+__all__ = ["State", "random_state", "save_tensors", "set_random_state"]
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None) -> None:
+    """Write a safetensors file. Raises OSError where the disk doesn't take it, as with any other file."""
+    try:
+        save_file(dict(tensors), path, metadata=dict(metadata or {}) or None)
+    except SafetensorError as fault:
+        raise OSError(str(fault)) from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +56,8 @@ class State:
         }
         try:
             with atomic(path) as part:
-                save_file(tensors, part, metadata={"standing": json.dumps(self.standing)})
-        except (SafetensorError, OSError) as fault:
+                save_tensors(tensors, part, {"standing": json.dumps(self.standing)})
+        except OSError as fault:
             raise BiograftError(
                 f"The state could not be saved in '{path.parent}' ({fault}). Make room on the disk; the same command "
                 "continues from the last state that was saved."

@@ -6,11 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors import torch as tensors
 from safetensors.torch import save_file
 
-from biograft.backbones import native
+from biograft import state
+from biograft.backbones import esm2, native
 from biograft.backbones.bytenet import ByteNet, ByteNetConfiguration
+from biograft.backbones.encoder import Encoder, EncoderConfiguration
 from biograft.bundle import load_backbone
 from biograft.data.alphabet import PROTEIN
 from biograft.data.packed import Packed
@@ -74,6 +77,27 @@ def test_a_broken_folder_says_what_is_broken(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps({**config, "configuration": shape}))
     with pytest.raises(BiograftError, match="'kernel' of a ByteNet does not fit: got 4, expected an odd number"):
         native.load(folder)
+
+
+@pytest.mark.parametrize("kind", ["native", "esm2"])
+def test_a_full_disk_is_no_fault_of_ours_and_the_folder_before_stays(
+    folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """safetensors has an error of its own for it, which no command would take for one of the disk."""
+    backbone = load_backbone(str(folder), "protein")
+    whole = (folder / "model.safetensors").read_bytes()
+
+    def full(*arguments: object, **options: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(state, "save_file", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        if kind == "native":
+            native.save(backbone, folder)
+        else:
+            esm2.save(Encoder(PROTEIN, EncoderConfiguration(layers=1, width=16, heads=2)), folder)
+    assert (folder / "model.safetensors").read_bytes() == whole
+    assert [entry.name for entry in folder.parent.iterdir()] == [folder.name]
 
 
 def test_another_alphabet_is_refused(folder: Path) -> None:

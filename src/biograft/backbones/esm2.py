@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from biograft.backbones.attention import frequencies
@@ -20,6 +19,7 @@ from biograft.backbones.encoder import ESM2_VOCABULARY, Encoder, EncoderConfigur
 from biograft.data.alphabet import DNA, PROTEIN, RNA, Alphabet
 from biograft.errors import BiograftError
 from biograft.files import atomic_folder, read_json, write_json, write_text
+from biograft.state import save_tensors
 
 __all__ = ["load", "reads", "save"]
 
@@ -97,7 +97,7 @@ def save(encoder: Encoder, folder: Path | str) -> None:
         for name, value in tensors.items()
     }
     with atomic_folder(folder) as part:
-        save_file(apart, part / "model.safetensors", metadata={"format": "pt"})
+        save_tensors(apart, part / "model.safetensors", {"format": "pt"})
         write_json(part / "config.json", _description(shape, str(encoder.embedding.weight.dtype)))
         write_text(part / "vocab.txt", "\n".join(shape.vocabulary) + "\n")
         tokenizer = {"tokenizer_class": "EsmTokenizer", "model_max_length": shape.max_length + 2}

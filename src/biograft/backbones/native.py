@@ -5,12 +5,13 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from biograft import catalog
 from biograft.backbones.backbone import Backbone
 from biograft.errors import BiograftError
 from biograft.files import atomic_folder, read_json, write_json
+from biograft.state import save_tensors
 
 __all__ = ["load", "reads", "save"]
 
@@ -28,7 +29,7 @@ def save(backbone: Backbone, folder: Path | str) -> None:
     """Write the folder; an existing one is replaced once the new one is whole."""
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in backbone.state_dict().items()}
     with atomic_folder(folder) as part:
-        save_file(tensors, part / "model.safetensors", metadata={"format": "pt"})
+        save_tensors(tensors, part / "model.safetensors", {"format": "pt"})
         about = {"model_type": KIND, "backbone": backbone.name, "configuration": backbone.configuration()}
         write_json(part / "config.json", about)
 
