@@ -60,7 +60,8 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 
 def test_infinite_weight_is_full_fine_tuning(tables: Path, tmp_path: Path) -> None:
     fit_recipe(recipe(tables, strategy="full"), tmp_path / "full")
-    fit_recipe(joint(tables, "inf"), tmp_path / "joint")
+    told = fit_recipe(joint(tables, "inf"), tmp_path / "joint").report["model"]["notes"][0]
+    assert told.startswith("The source 'label' was left out, for λ is infinite; at the end, ")
     full, together = weights(tmp_path / "full"), weights(tmp_path / "joint")
     assert full.keys() == together.keys()
     assert all(torch.equal(full[name], together[name]) for name in full)

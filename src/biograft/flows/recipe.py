@@ -11,7 +11,7 @@ from biograft.bundle import check_backbone
 from biograft.data.alphabet import named
 from biograft.errors import BiograftError
 
-__all__ = ["POOLS", "SAMPLINGS", "Recipe", "check_weight"]
+__all__ = ["POOLS", "SAMPLINGS", "SCHEDULES", "Recipe", "check_weight"]
 
 POOLS = ("auto", "mean", "positions")
 SAMPLINGS = ("natural", "balanced")

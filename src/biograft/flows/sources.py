@@ -1,5 +1,6 @@
 """Labelled tables that are learned beside something else; a test part, where they have one, is never looked at."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from biograft.data.records import Records
 from biograft.data.split import Split, by_column
 from biograft.flows.answers import predicted
 from biograft.flows.prepare import Prepared, part_records, prepare
-from biograft.flows.recipe import Recipe
+from biograft.flows.recipe import SCHEDULES, Recipe
 from biograft.hardware import Hardware
 from biograft.model import LinearHead, Model
 from biograft.tasks.metrics import METRICS
@@ -72,11 +73,13 @@ class Source:
         prepared: the table and its parts.
         model: its head on the target's backbone; the target's own head where both ask for the same classes.
         label: name of the label column.
+        left_out: λ is infinite: it is asked at the end, and was not learned.
     """
 
     prepared: Prepared
     model: Model
     label: str
+    left_out: bool = False
 
     @classmethod
     def of(cls, recipe: Recipe, target: Model, seed: int) -> "Source":
@@ -85,11 +88,12 @@ class Source:
         backbone = target.backbone
         prepared = load_source(choice, backbone.alphabet, unknown=recipe.unknown, identity=recipe.identity, seed=seed)
         level, kind = prepared.level, prepared.kind
+        left_out = recipe.lambda_ not in ("", *SCHEDULES) and math.isinf(float(recipe.lambda_))
         if kind.name == "classification" and (level, kind) == (target.level, target.kind):
-            return cls(prepared, Model(backbone, target.head, level, kind), recipe.source_label)
+            return cls(prepared, Model(backbone, target.head, level, kind), recipe.source_label, left_out)
         with torch.random.fork_rng():
             head = LinearHead(level, backbone.width, kind.width)
-        return cls(prepared, Model(backbone, head, level, kind), recipe.source_label)
+        return cls(prepared, Model(backbone, head, level, kind), recipe.source_label, left_out)
 
     def stream(self, budget: int, seed: int) -> ExampleStream:
         """Batches of the training part."""
@@ -114,6 +118,8 @@ class Source:
         """
         train, valid = self.prepared.part("train")[0], self.prepared.part("valid")[0]
         text = f"Learned together with the source '{self.label}' ({len(train):,} training records)"
+        if self.left_out:
+            text = f"The source '{self.label}' was left out, for λ is infinite"
         if answers:
             metric = METRICS[str(answers["metric"])]
             found = metric(answers["truth"], predicted(metric, answers["answer"]))
