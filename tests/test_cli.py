@@ -84,7 +84,7 @@ def test_help_explains_every_option_and_shows_an_example(command):
         ("report", "json quiet"),
         ("list", "json"),
         ("demo", "out seed tables quiet"),
-        ("compare", "label out backbones strategies strategy-option limits seeds level task pool split identity "
+        ("compare", "label out backbones strategies strategy-option limits seeds splits level task pool split identity "
          "train-limit epochs minutes sampling logit-adjustment source source-label source-mask lambdas unlabelled seed "
          "sequence id alphabet unknown mask jobs device precision json quiet"),
     ],

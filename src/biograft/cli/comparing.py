@@ -100,7 +100,19 @@ Limits = Annotated[
     str,
     _several("--limits", "A learning curve: numbers of training records, and all, such as 25,50,100,all.", "LIST"),
 ]
-Seeds = Annotated[int, typer.Option(help="Runs of each, to see how much is luck of the run.", rich_help_panel=FIELD)]
+Seeds = Annotated[
+    int | None,
+    typer.Option(
+        help="Runs of each, to see how much is luck of the run; left out: 3, or 1 on each of several --splits.",
+        rich_help_panel=FIELD, show_default=False,
+    ),
+]  # fmt: skip
+Splits = Annotated[
+    int | None,
+    typer.Option(
+        help="Compare on so many random splits, and answer over all of them; left out: on one.", rich_help_panel=FIELD
+    ),
+]
 Lambdas = Annotated[
     str,
     _several(
@@ -130,7 +142,8 @@ def compare(
     strategy_options: OptionsByStrategy = None,
     auto_minutes: AutoMinutes = None,
     limits: Limits = "",
-    seeds: Seeds = 3,
+    seeds: Seeds = None,
+    splits: Splits = None,
     level: LevelName = "auto",
     task: TaskName = "auto",
     pool: Pool = "auto",
@@ -157,7 +170,7 @@ def compare(
     as_json: AsJSON = False,
     quiet: Quiet = False,
 ) -> None:
-    """Fit strategies on backbones, several times each, on one split; say what helped. Stopped, it goes on likewise."""
+    """Fit strategies on backbones, several times each; say what helped. Stopped, it goes on likewise."""
     from biograft.evaluation.comparison_page import lines
     from biograft.flows.comparison.compare import compare_recipe
     from biograft.flows.comparison.field import Field
@@ -166,7 +179,7 @@ def compare(
     recipe = Recipe.of({"table": str(table), **recipe_choices(ctx)})
     entrants = Field(
         _listed(backbones), _listed(strategies), _listed(lambdas), seeds, jobs, tuple(strategy_options or ()),
-        _listed(limits), auto_minutes,
+        _listed(limits), auto_minutes, splits,
     )  # fmt: skip
     with progress(quiet) as told:
         found = compare_recipe(recipe, entrants, out, progress=told)

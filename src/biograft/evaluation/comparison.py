@@ -7,7 +7,7 @@ anew for all runs at once; the variance among runs is added, and Student's t pay
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import hypot, isfinite, sqrt
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -188,6 +188,25 @@ def difference(ours: Measured, theirs: Measured, metric: Metric) -> Difference:
     return Difference(found, errors, tuple(values.tolist()))
 
 
+class Compared(Protocol):
+    """A difference that can be judged."""
+
+    @property
+    def interval(self) -> Interval:
+        """Positive = better."""
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """That the difference is the mean of."""
+
+    @property
+    def p(self) -> float:
+        """Two-sided p value of no difference; 1 where nothing can be said."""
+
+    def half_width(self, level: float) -> float:
+        """Of an interval at another level."""
+
+
 @dataclass(frozen=True)
 class Judged:
     """The answer for one of several candidates.
@@ -197,7 +216,7 @@ class Judged:
         p: two-sided, of this comparison alone.
         adjusted: the same after Holm's correction, which is what the answer goes by.
         comparisons: how many were made.
-        runs: pairs of runs that the difference is the mean of.
+        runs: pairs of runs, or splits, that the difference is the mean of.
     """
 
     verdict: Verdict
@@ -230,7 +249,7 @@ class Judged:
         return f"{text}{'; ' if found.note else ''}{found.note}."
 
 
-def judged(found: Mapping[str, Difference], against: Mapping[str, str], metric: Metric) -> dict[str, Judged]:
+def judged(found: Mapping[str, Compared], against: Mapping[str, str], metric: Metric) -> dict[str, Judged]:
     """Helped, hurt or cannot tell, for several candidates at once; ``against`` names the rival of each.
 
     ``helped`` and ``hurt`` need a p value below 0.05 after Holm's correction for the number of candidates, so that a

@@ -25,6 +25,14 @@ HOW = (
 )
 
 
+ON_SPLITS = (
+    "Values are means over the splits, differences are paired within each, and intervals are those of the corrected t "
+    "test (Nadeau and Bengio 2003): they count the luck of the split, of families and of training runs together. The "
+    "answers hold for all comparisons of a column together (Holm's correction). Test parts have chosen nothing: the "
+    "winner and the best baseline are those of the validation parts."
+)
+
+
 def lines(content: Mapping[str, Any]) -> list[str]:
     """The table, the winner, every verdict in a sentence, and the notes."""
     data = content["data"]
@@ -105,7 +113,12 @@ def render(content: Mapping[str, Any]) -> str:
     )
     header = tag("header", tag("h1", title) + tag("p", escape(about), class_="quiet"))
     body = [header, _banner(content), _cautions(content["notes"]), _figures(content), _big_table(content)]
-    body += [_sentences(content), curve_section(content), front_section(content), tag("footer", escape(HOW))]
+    body += [
+        _sentences(content),
+        curve_section(content),
+        front_section(content),
+        tag("footer", escape(ON_SPLITS if "splits" in content else HOW)),
+    ]
     meta = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
@@ -151,7 +164,8 @@ def _figures(content: Mapping[str, Any]) -> str:
         if row["test"]["value"] is not None
     ]
     drawn = dots(rows, f"{metric['name']}: {metric['summary']}, {direction} is better")
-    told = "Dots are means over the runs, bars their 95 % intervals. Baselines stand in brackets."
+    each = "splits" if "splits" in content else "runs"
+    told = f"Dots are means over the {each}, bars their 95 % intervals. Baselines stand in brackets."
     figures = [_figure("Test part", drawn, told)]
     for key, title in SIDES:
         found = [(row["name"], row[key]) for row in content["candidates"]

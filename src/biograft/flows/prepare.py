@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from biograft.tasks.detection import find_kind, find_level
 from biograft.tasks.regression import MARKS, numbers
 from biograft.tasks.task import LabelKind, Level, Task, Units
 
-__all__ = ["Prepared", "balance", "check_numbers", "learnable", "part_records", "prepare"]
+__all__ = ["Prepared", "balance", "check_numbers", "learnable", "part_records", "parted_again", "prepare"]
 
 FEWEST_LABELS = 5  # of a class: one for each inner fold on which heads choose their penalty
 
@@ -192,6 +192,22 @@ def _strata(task: Task, records: Records, units: Units) -> np.ndarray | None:
     given = kind_type.given(units.values) & units.counted
     kind = kind_type.learn(units.values[given], task.label)
     return kind.strata(kind.encode(units.values)[0])
+
+
+def parted_again(prepared: Prepared, seed: int) -> Split:
+    """Parts of the same records, drawn with another seed; families are those that were found.
+
+    Raises BiograftError where no such split is possible.
+    """
+    units, split = prepared.units, prepared.split
+    strata = None
+    if len(units.values) == len(prepared.records):
+        strata = prepared.kind.strata(prepared.kind.encode(units.values)[0])
+    if split.how == "random":
+        parts = splitting.random(len(prepared.records), strata, seed=seed)
+    else:
+        parts = splitting.by_family(split.families, strata, seed=seed)
+    return replace(split, parts=parts)
 
 
 def balance(records: Records, label: str) -> np.ndarray | None:

@@ -21,6 +21,7 @@ from biograft.flows.comparison.candidates import candidates
 from biograft.flows.comparison.field import Field
 from biograft.flows.comparison.refusals import check_choices_of_all, check_companions, refused
 from biograft.flows.comparison.repeats import Fits
+from biograft.flows.comparison.resampled import SPLITS, check_splits, over_splits, splits_of
 from biograft.flows.comparison.summary import Summary, columns
 from biograft.flows.prepare import Prepared, prepare
 from biograft.flows.recipe import Recipe
@@ -64,7 +65,8 @@ def compare(
     split: str | Split = "auto",
     backbones: Sequence[str] = (),
     strategies: Sequence[str] = (),
-    seeds: int = 3,
+    seeds: int | None = None,
+    splits: int | None = None,
     options: Sequence[str] = (),
     limits: Sequence[int | str] = (),
     source: str | Path = "",
@@ -87,12 +89,13 @@ def compare(
         table: records, or the file that holds them.
         label: name of the label column, or a task.
         out: folder; None names one under ``runs/``. What is there already is read or continued.
-        split: as of :func:`biograft.fit`; made once, the same for all.
+        split: as of :func:`biograft.fit`; the same for all.
         backbones: names or folders; none: for proteins the shipped encoder and k-mers, else k-mers and a
             convolutional net.
         strategies: names; none: those that make sense for each backbone. With choices: ``full:learning_rate=1e-4``.
             ``auto`` takes one of several in each run, by the validation part.
-        seeds: runs of each.
+        seeds: runs of each; None: 3, or 1 on each of several splits.
+        splits: so many random splits, on each of which all are compared; answers are over all of them. None: one.
         options: ``STRATEGY:NAME=VALUE``, for all candidates of that strategy.
         limits: numbers of training records, and ``"all"``: a learning curve.
         source: table that strategies such as ``joint`` learn together with this one, and its ``source_label``.
@@ -118,8 +121,9 @@ def compare(
     )  # fmt: skip
     weights = tuple(f"{one:g}" if isinstance(one, float) else str(one) for one in lambdas)
     entrants = Field(
-        tuple(backbones), tuple(strategies), weights, seeds, jobs, tuple(options), tuple(map(str, limits)), minutes
-    )
+        tuple(backbones), tuple(strategies), weights, seeds, jobs, tuple(options), tuple(map(str, limits)), minutes,
+        splits,
+    )  # fmt: skip
     return compare_recipe(
         recipe, entrants, out,
         records=table if isinstance(table, Records) else None, split=split if isinstance(split, Split) else None,
@@ -146,6 +150,8 @@ def compare_recipe(
         )
         given.column(recipe.label)
         check_companions(recipe, given.alphabet)
+        if entrants.splits is not None:
+            check_splits(recipe, entrants, given, split)
     with clock.stage("families") as told:
         task = Task(recipe.label, recipe.level, recipe.task, recipe.mask)
         prepared = prepare(
@@ -153,6 +159,8 @@ def compare_recipe(
             seed=recipe.seed, progress=told,
         )  # fmt: skip
         prepared = adjusted(prepared, recipe.logit_adjustment)  # and with it the metric that the fits go by
+    if entrants.splits is not None:
+        return _on_splits(recipe, entrants, out, given, prepared, records, progress)
     parts = _of_all(given, prepared)
     # Level and kind are settled here: a few training labels alone might look like another kind.
     shared = replace(
@@ -164,12 +172,28 @@ def compare_recipe(
     folder = RunFolder.open(out or _default_folder(shared), shared.as_dict())
     with folder.held():
         _save_split(folder.path, prepared)
-        seeds = range(recipe.seed, recipe.seed + entrants.seeds)
+        seeds = range(recipe.seed, recipe.seed + entrants.runs)
         steps = entrants.steps(len(prepared.split.rows("train")))
         fits = Fits(folder.path, shared, everyone, seeds, steps, parts, records, cannot)
         fits.run(entrants.jobs or (1 if hardware.device == "cuda" else cores()), clock)
         content = Summary(recipe, fits, prepared).content(clock)
         return _written(folder.path, content)
+
+
+def _on_splits(
+    recipe: Recipe, entrants: Field, out: str | Path | None, given: Records, prepared: Prepared,
+    records: Records | None, progress: Stages | None,
+) -> Comparison:  # fmt: skip
+    """A comparison for each split, and what they say together; a stopped one goes on likewise."""
+    assert entrants.splits is not None
+    alone, contents = replace(entrants, splits=None, seeds=entrants.runs), []
+    folder = RunFolder.open(out or _default_folder(recipe), recipe.as_dict())
+    with folder.held():
+        for number, (own, split) in enumerate(splits_of(prepared, recipe, entrants.splits)):
+            parts = _of_all(given, replace(prepared, split=split))
+            inner = folder.path / SPLITS / str(number)
+            contents.append(compare_recipe(own, alone, inner, records=records, split=parts, progress=progress).content)
+        return _written(folder.path, over_splits(contents))
 
 
 def _of_all(given: Records, prepared: Prepared) -> Split:

@@ -13,6 +13,7 @@ __all__ = ["ALL", "AUTO", "MINUTES", "Field", "parted"]
 ALL = "all"  # training records, as a limit
 AUTO = catalog.AUTO.name
 MINUTES = 2.0  # for a run of ``auto``
+USUAL_RUNS = 3
 
 
 @dataclass(frozen=True)
@@ -26,27 +27,33 @@ class Field:
             strategy stand behind its name: ``full:learning_rate=1e-4:weight_decay=0``. The one choice of ``auto`` is
             its time: ``auto:minutes=5``.
         weights: λ as text, for strategies that draw from a source.
-        seeds: runs of each, with one seed after the other.
+        seeds: runs of each, with one seed after the other; None: :attr:`runs`.
         jobs: processes; 0: as many as there are processors, or one for a GPU.
         options: ``STRATEGY:NAME=VALUE``, for every candidate of a strategy whose own choices don't say otherwise.
         limits: numbers of training records, and ``all``; none: all.
         minutes: for a run of ``auto`` whose own choices don't say otherwise; None: :data:`MINUTES`.
+        splits: random splits, on each of which all take part; None: one split.
     """
 
     backbones: tuple[str, ...] = ()
     strategies: tuple[str, ...] = ()
     weights: tuple[str, ...] = ()
-    seeds: int = 3
+    seeds: int | None = None
     jobs: int = 1
     options: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
     minutes: float | None = None
+    splits: int | None = None
 
     def __post_init__(self) -> None:
-        if self.seeds < 1:
+        if self.runs < 1:
             raise BiograftError(f"--seeds is a number of runs: got {self.seeds}, expected 1 or more. 3 is usual.")
         if self.jobs < 0:
             raise BiograftError(f"--jobs is a number of processes: got {self.jobs}, expected 1 or more. Mend it.")
+        if self.splits is not None and self.splits < 2:
+            raise BiograftError(
+                f"--splits is a number of random splits: got {self.splits}, expected 2 or more. Leave it out for one."
+            )
         for text in self.weights:
             check_weight(text)
         for text in self.limits:
@@ -63,6 +70,13 @@ class Field:
                 f"--minutes is the time for a run of the strategy auto: got {self.minutes:g}, and auto doesn't take "
                 "part. Add it to --strategies, or leave the time out."
             )
+
+    @property
+    def runs(self) -> int:
+        """Of each candidate on a split."""
+        if self.seeds is not None:
+            return self.seeds
+        return USUAL_RUNS if self.splits is None else 1
 
     @property
     def named(self) -> tuple[tuple[str, tuple[str, ...]], ...]:

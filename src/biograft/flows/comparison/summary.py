@@ -18,7 +18,9 @@ from biograft.flows.report import described, intervals, named
 from biograft.hardware import environment
 from biograft.progress import Clock
 
-__all__ = ["Summary", "columns"]
+__all__ = ["ONE_RUN", "Summary", "columns"]
+
+ONE_RUN = "One run of each: the luck of a training run is in no interval. Ask for three or more with --seeds."
 
 
 class Summary:
@@ -168,9 +170,7 @@ class Summary:
         """What a reader should know before trusting the numbers."""
         notes = []
         if len(self._fits.seeds) == 1:
-            notes.append(
-                "One run of each: the luck of a training run is in no interval. Ask for three or more with --seeds."
-            )
+            notes.append(ONE_RUN)
         if winner is None:
             notes.append("There is no validation part: no winner is named, for the test part must not choose one.")
         elif self._signed(best.valid) >= self._signed(rows[0]["valid"]["value"]):
