@@ -75,7 +75,7 @@ def test_help_explains_every_option_and_shows_an_example(command):
     [
         ("fit", "label out sequence id level task alphabet unknown split identity mask backbone strategy pool "
          "train-limit refit epochs minutes strategy-option sampling logit-adjustment relatives source source-label "
-         "source-mask lambda unlabelled seed device precision json quiet"),
+         "source-mask source-task lambda unlabelled seed device precision json quiet"),
         ("predict", "out format probabilities sequence id alphabet unknown device precision quiet"),
         ("evaluate", "label out identity seed mask sequence id alphabet unknown device precision json quiet"),
         ("embed", "backbone out pool sequence id alphabet unknown device precision json quiet"),
@@ -85,8 +85,8 @@ def test_help_explains_every_option_and_shows_an_example(command):
         ("list", "json"),
         ("demo", "out seed tables quiet"),
         ("compare", "label out backbones strategies strategy-option limits seeds splits level task pool split identity "
-         "train-limit epochs minutes sampling logit-adjustment source source-label source-mask lambdas unlabelled seed "
-         "sequence id alphabet unknown mask jobs device precision json quiet"),
+         "train-limit epochs minutes sampling logit-adjustment source source-label source-mask source-task "
+         "lambdas unlabelled seed sequence id alphabet unknown mask jobs device precision json quiet"),
     ],
 )  # fmt: skip
 def test_options(command, options):

@@ -12,7 +12,7 @@ __all__ = [
     "FORMS", "LEARN", "READ", "RUN", "AlphabetName", "AsJSON", "BackboneName", "BackboneOf", "Device", "Epochs",
     "FitLabel", "IdColumn", "Identity", "Lambda", "LevelName", "LogitAdjustment", "Masks", "Minutes", "Pool",
     "Precision", "Quiet", "Refit", "ReportFolder", "RunFolder", "Sampling", "Seed", "SequenceColumn", "Sequences",
-    "SourceLabel", "SourceMasks", "SourceTable", "SplitHow", "StrategyName", "StrategyOptions", "Table",
+    "SourceLabel", "SourceMasks", "SourceTable", "SourceTask", "SplitHow", "StrategyName", "StrategyOptions", "Table",
     "TableOrRecipe", "TaskName", "TrainLimit", "Unknown", "UnlabelledFile", "UseRelatives", "file_to_write",
     "folder_to_write", "recipe_choices",
 ]  # fmt: skip
@@ -183,6 +183,13 @@ SourceTable = Annotated[
 SourceLabel = Annotated[
     str, typer.Option("--source-label", help="Its label column.", metavar="COL", rich_help_panel=LEARN)
 ]
+SourceTask = Annotated[
+    str | None,
+    typer.Option(
+        "--source-task", help="As --task, for the source; left out: seen from its labels.", metavar="NAME",
+        rich_help_panel=LEARN,
+    ),
+]  # fmt: skip
 SourceMasks = Annotated[
     list[str] | None,
     typer.Option("--source-mask", help="As --mask, for the source.", metavar="COL", rich_help_panel=LEARN),

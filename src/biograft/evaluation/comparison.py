@@ -16,7 +16,7 @@ from biograft.evaluation.intervals import Interval, family_codes, family_draws, 
 from biograft.evaluation.verdict import Verdict, holm, verdict
 from biograft.tasks.metrics import Metric, Predicted
 
-__all__ = ["BETTER", "Difference", "Judged", "Measured", "difference", "judged", "measured"]
+__all__ = ["BETTER", "Compared", "Difference", "Judged", "Measured", "difference", "judged", "measured"]
 
 LEVEL = 0.95
 BETTER = {"helped": "better", "hurt": "worse", "cannot tell": "cannot tell"}

@@ -71,6 +71,7 @@ def fit(
     options: Sequence[str] = (),
     source: str | Path = "",
     source_label: str = "",
+    source_task: str | None = None,
     weight: float | str = "",
     unlabelled: str | Path | None = None,
     identity: float = 0.4,
@@ -96,6 +97,7 @@ def fit(
         strategy: name in the catalog, or ``auto``.
         options: ``NAME=VALUE``, choices of the strategy.
         source: table that the strategy ``joint`` learns together with this one, and its ``source_label``.
+        source_task: kind of its labels, where numbers are names of classes, say; None: seen from them.
         weight: λ, of this table against the source's 1: a number, ``inf``, ``rising`` or ``learned``; '' for 1.
         unlabelled: file of sequences of the domain in which the model will be used, for the strategies that read it.
         identity: from which on sequences are of one family, 0 to 1.
@@ -117,7 +119,7 @@ def fit(
     recipe = Recipe(
         table="" if isinstance(table, Records) else str(table), label=task.label, level=task.level, task=task.kind,
         mask=task.masks, split=how, identity=identity, backbone=backbone, strategy=strategy,
-        strategy_option=tuple(options), source=str(source), source_label=source_label,
+        strategy_option=tuple(options), source=str(source), source_label=source_label, source_task=source_task,
         lambda_=f"{weight:g}" if isinstance(weight, float) else str(weight),
         unlabelled=None if unlabelled is None else str(unlabelled), train_limit=train_limit, refit=refit, epochs=epochs,
         minutes=minutes, sampling=sampling, logit_adjustment=logit_adjustment, relatives=relatives, seed=seed,

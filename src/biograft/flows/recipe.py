@@ -35,6 +35,7 @@ class Recipe:
         minutes: for the strategy ``auto`` to try what costs more than a probe; None: no trials.
         strategy_option: NAME=VALUE for fields of the strategy.
         source: table that is learned together with this one; '' for none. ``source_label`` and ``source_mask`` as here.
+        source_task: kind of its labels; None: seen from them.
         lambda_: weight of the target against the source's 1: a number above 0, ``inf``, ``rising`` or ``learned``.
         unlabelled: file of sequences of the domain in which the model will be used; None for none.
         sampling: ``balanced`` draws every class equally often; ``natural``, or None, every record once per pass.
@@ -68,6 +69,7 @@ class Recipe:
     source: str = ""
     source_label: str = ""
     source_mask: tuple[str, ...] = ()
+    source_task: str | None = None
     lambda_: str = ""
     unlabelled: str | None = None
     sampling: str | None = None
@@ -96,7 +98,8 @@ class Recipe:
                     f"--label and {option} name the same column: got '{column}' for both. Name the column of the "
                     f"labels with --label, or another one with {option}."
                 )
-        for kind, name in (("levels", self.level), ("label_kinds", self.task), ("strategies", self.strategy)):
+        named_here = (("levels", self.level), ("label_kinds", self.task), ("strategies", self.strategy))
+        for kind, name in (*named_here, ("label_kinds", self.source_task or "auto")):
             if name != "auto":
                 catalog.resolve(kind, name)
         if self.backbone != "auto":
@@ -159,6 +162,8 @@ class Recipe:
         if bool(self.source) != bool(self.source_label):
             given, missing = ("--source", "--source-label COL") if self.source else ("--source-label", "--source TABLE")
             raise BiograftError(f"A source is a table and its label column: got {given} alone. Add {missing}.")
+        if self.source_task is not None and not self.source:
+            raise BiograftError(f"--source-task is about a source: got {self.source_task} and no --source. Add one.")
         if self.lambda_ and not self.source:
             raise BiograftError(
                 f"--lambda weighs the target against a source: got {self.lambda_} and no --source. Add one."

@@ -29,11 +29,12 @@ SOURCE = "source"
 
 @dataclass(frozen=True)
 class Choice:
-    """Which table, which column of it, and which residues count (columns of 0 and 1)."""
+    """Which table, which column of it, which residues count (columns of 0 and 1), and what its labels are."""
 
     table: str
     label: str
     masks: tuple[str, ...] = ()
+    kind: str = "auto"
 
 
 def load_source(
@@ -41,7 +42,7 @@ def load_source(
 ) -> Prepared:
     """Read a source and part it into train and valid. Raises BiograftError where it can't be learned from."""
     records = read_for(alphabet, choice.table, unknown=unknown)
-    task = Task(choice.label, masks=choice.masks)
+    task = Task(choice.label, kind=choice.kind, masks=choice.masks)
     return prepare(records, task, how=_parts(records, identity, seed), needed=("train",), seed=seed)
 
 
@@ -84,7 +85,7 @@ class Source:
     @classmethod
     def of(cls, recipe: Recipe, target: Model, seed: int) -> "Source":
         """Read the source of a recipe; ``seed`` of its parts. Draws no random numbers of the caller's."""
-        choice = Choice(recipe.source, recipe.source_label, recipe.source_mask)
+        choice = Choice(recipe.source, recipe.source_label, recipe.source_mask, recipe.source_task or "auto")
         backbone = target.backbone
         prepared = load_source(choice, backbone.alphabet, unknown=recipe.unknown, identity=recipe.identity, seed=seed)
         level, kind = prepared.level, prepared.kind

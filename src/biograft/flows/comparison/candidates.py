@@ -88,7 +88,7 @@ class Candidate:
         if self.may_use_source:
             own["lambda_"] = self.weight
         else:
-            own |= {"source": "", "source_label": "", "source_mask": (), "lambda_": ""}
+            own |= {"source": "", "source_label": "", "source_mask": (), "source_task": None, "lambda_": ""}
         if not self.draws_unlabelled:
             own["unlabelled"] = None
         return replace(shared, **own)

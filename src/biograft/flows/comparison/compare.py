@@ -71,6 +71,7 @@ def compare(
     limits: Sequence[int | str] = (),
     source: str | Path = "",
     source_label: str = "",
+    source_task: str | None = None,
     lambdas: Sequence[float | str] = (),
     unlabelled: str | Path | None = None,
     identity: float = 0.4,
@@ -99,6 +100,7 @@ def compare(
         options: ``STRATEGY:NAME=VALUE``, for all candidates of that strategy.
         limits: numbers of training records, and ``"all"``: a learning curve.
         source: table that strategies such as ``joint`` learn together with this one, and its ``source_label``.
+        source_task: kind of its labels, where numbers are names of classes, say; None: seen from them.
         lambdas: weights of this table against the source's 1; several make a front.
         unlabelled: file of sequences of the domain in which a model will be used, for the strategies that read it.
         minutes: for each run of ``auto``; None: 2.
@@ -116,7 +118,7 @@ def compare(
         table="" if isinstance(table, Records) else str(table), label=task.label, level=task.level, task=task.kind,
         mask=task.masks, split=split if isinstance(split, str) else "given", identity=identity,
         train_limit=train_limit, epochs=epochs, seed=seed, source=str(source), source_label=source_label,
-        unlabelled=None if unlabelled is None else str(unlabelled), sampling=sampling,
+        source_task=source_task, unlabelled=None if unlabelled is None else str(unlabelled), sampling=sampling,
         logit_adjustment=logit_adjustment,
     )  # fmt: skip
     weights = tuple(f"{one:g}" if isinstance(one, float) else str(one) for one in lambdas)
