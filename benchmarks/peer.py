@@ -107,7 +107,8 @@ def measure(name: str, options: argparse.Namespace) -> None:
         "--epochs", f"{asked.epochs * options.longer:g}", "--seeds", str(options.seeds), "--jobs", str(options.jobs),
     ]  # fmt: skip
     beside = ["--source", taught, "--source-label", source.draw.columns[0], *masks(source, "--source-mask")]
-    beside += ["--source-task", "classification"]  # folds have numbers for names
+    if source.options == CLASSES:
+        beside += ["--source-task", "classification"]  # folds have numbers for names
     together = ["--backbones", options.backbone, "--strategies", "joint", *beside]
     compared(path, [*shared, *together], options.work / f"{name}-joint")
     compared(path, [*shared, "--backbones", net, "--strategies", "frozen,full"], options.work / f"{name}-after")
