@@ -37,7 +37,7 @@ from biograft.shipped import shelf
 from biograft.state import save_tensors
 from biograft.tasks.relatives import Relatives
 
-__all__ = ["Bundle", "check_backbone", "load", "load_backbone"]
+__all__ = ["Bundle", "check_backbone", "load", "load_backbone", "training_of"]
 
 FORMAT = 1
 WEIGHTS = "weights.safetensors"
@@ -276,6 +276,14 @@ def _training(folder: Path, alphabet: str) -> Records | Sketch:
         return read(folder / "training.tsv.gz", alphabet=alphabet)
     except BiograftError as fault:
         raise BiograftError(f"The model '{folder}' is damaged: {fault} Or fit the model again.") from None
+
+
+def training_of(name: str, alphabet: str) -> Records | Sketch | None:
+    """What a trained model, named as a backbone is, learned its own task from; None for other backbones."""
+    if name in _names():
+        return None
+    found = next((folder for folder in (Path(name), Path(name) / "model") if (folder / "model.json").is_file()), None)
+    return _training(found, alphabet) if found else None
 
 
 def _checkpoint(folder: Path, alphabet: str, origin: str) -> Backbone:

@@ -56,8 +56,9 @@ def test_each_model_is_asked_what_it_can_answer(shipped: Path) -> None:
     enzymes, places, states = (
         lines[said[name] + 1 :] for name in ("enzyme-class", "localization", "secondary-structure")
     )
-    assert [line[2:24].strip() for line in enzymes[1:3]] == ["lysozyme C", "superoxide dismutase"]
-    assert enzymes[3] == ""
+    named = ["lysozyme C", "superoxide dismutase", "triose isomerase", "carbonic anhydrase"]
+    assert [line[2:24].strip() for line in enzymes[1:5]] == named
+    assert enzymes[5] == ""
     insulin = next(line for line in places if line.startswith("  insulin"))
     assert insulin.endswith("known (100%)") and "Extracellular" in insulin
     assert next(line for line in places if line.startswith("  ubiquitin")).endswith("none found")
@@ -67,7 +68,8 @@ def test_each_model_is_asked_what_it_can_answer(shipped: Path) -> None:
 
 def test_the_proteins_are_proteins() -> None:
     lengths = {"insulin": 110, "ubiquitin": 76, "GFP": 238, "lysozyme C": 147, "cytochrome c": 105,
-               "haemoglobin beta": 147, "superoxide dismutase": 154}  # fmt: skip
+               "haemoglobin beta": 147, "superoxide dismutase": 154, "triose isomerase": 248,
+               "carbonic anhydrase": 260}  # fmt: skip
     assert {one.name: len(one.sequence) for one in WELL_KNOWN} == lengths
     for one in WELL_KNOWN:
         assert one.sequence.startswith("M") and set(one.sequence) <= set(PROTEIN.letters[: PROTEIN.core])

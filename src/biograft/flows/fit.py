@@ -16,6 +16,7 @@ from biograft.data.split import Split
 from biograft.errors import BiograftError
 from biograft.evaluation.conformal import residual_quantile
 from biograft.files import digest, file_digest, write_json, write_text
+from biograft.flows.answers import SOURCE_ANSWERS, kept
 from biograft.flows.assess import Examination, examine
 from biograft.flows.auto import Choice, choose
 from biograft.flows.baselines import Baselines, Shared
@@ -24,6 +25,8 @@ from biograft.flows.prepare import Prepared, prepare
 from biograft.flows.recipe import Recipe
 from biograft.flows.related import check_relatives, related
 from biograft.flows.report import Story, write_report
+from biograft.flows.sources import retained
+from biograft.flows.taught import taught
 from biograft.flows.unlabelled import digest_of
 from biograft.flows.usual import best, usual
 from biograft.flows.weights import fingerprint_of
@@ -302,14 +305,22 @@ class _Fit:
             predictions = bundle.answer(parts["test"].records, outputs["test"], simple.near["test"])
             truth = parts["test"].records.column(recipe.label)
             write_table(self.folder.path / "predictions.tsv", predictions.table(truth))
+            notes = [*notes, *taught(recipe.backbone, parts["test"].records, recipe.identity, self.shared)]
         with self.clock.stage("baselines"):
             answers = simple.answers(recipe.seed)
         story = Story(bundle, made.strategy.name, prepared, parts, outputs, answers, predictions, made.outcome, notes)
         report, page = write_report(story, recipe.as_dict(), self.hardware, self.folder.history(), self.clock.seconds)
         report |= {"auto": choice.as_dict()} if choice else {}
+        report |= {"source": found} if (found := self._retained(choice)) else {}
         write_text(self.folder.path / "report.html", page)
         write_json(self.folder.report_path, report)
         return Result(self.folder.path, report)
+
+    def _retained(self, choice: Choice | None) -> dict[str, Any] | None:
+        """What is left of the source that was learned too, on its own validation part; None without one."""
+        own = self.folder.path if choice is None else self.folder.state_path.parent / choice.chosen
+        path = own / SOURCE_ANSWERS
+        return retained(kept(path), self.recipe.source_label, self.recipe.seed) if path.exists() else None
 
 
 def _half_width(prepared: Prepared, outputs: np.ndarray) -> float | None:

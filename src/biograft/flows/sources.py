@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,9 @@ from biograft.data.nearest import nearest
 from biograft.data.readers import read_for
 from biograft.data.records import Records
 from biograft.data.split import Split, by_column
+from biograft.evaluation.intervals import bootstrap, finite
 from biograft.flows.answers import predicted
+from biograft.flows.assess import DRAWS
 from biograft.flows.prepare import Prepared, part_records, prepare
 from biograft.flows.recipe import SCHEDULES, Recipe
 from biograft.hardware import Hardware
@@ -22,7 +25,7 @@ from biograft.model import LinearHead, Model
 from biograft.tasks.metrics import METRICS
 from biograft.tasks.task import Task
 
-__all__ = ["SOURCE", "Choice", "Source", "examples", "load_source"]
+__all__ = ["SOURCE", "Choice", "Source", "examples", "load_source", "retained"]
 
 SOURCE = "source"
 
@@ -130,6 +133,15 @@ class Source:
             own = "validation records of the source"
             notes.append(_shared(valid, own, target.part("train")[0], "a training record of the target", identity))
         return notes
+
+
+def retained(answers: Mapping[str, np.ndarray], label: str, seed: int) -> dict[str, Any]:
+    """For ``report.json``: how well the source is still answered for, with an interval over its families."""
+    metric = METRICS[str(answers["metric"])]
+    answer = predicted(metric, answers["answer"])
+    found = bootstrap([metric], answers["truth"], answer, answers["family"], DRAWS, seed)[metric.name]
+    values = finite({"value": found.value, "low": found.low, "high": found.high})
+    return {"label": label, "part": "validation", "metric": metric.name, **values}
 
 
 def _shared(asked: Records, what: str, known: Records, whose: str, identity: float) -> str:

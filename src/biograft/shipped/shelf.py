@@ -64,6 +64,11 @@ class Shipped:
         found = self.card["measured"]
         bounds = "" if found["low"] is None else f" ({found['low']:.3f} to {found['high']:.3f})"
         number = f"{found['metric']} {found['value']:.3f}{bounds} on {found['records']} {found['on']}"
+        if related := self.card.get("related"):
+            number += (
+                f", none with a near relative in training; accuracy {related['metrics']['accuracy']['value']:.3f} on "
+                f"{related['records']:,} further ones, {related['named']:.0%} of which have one"
+            )
         return (
             f"{self.card['question']}; {number}; on {self.card['encoder']['name']}, {self.megabytes:.1f} MB, weights "
             f"{self.card['licence']}"

@@ -1,0 +1,41 @@
+"""What a test part shares with the records that a trained backbone learned its own task from.
+
+Transfer in two steps leaks as joint learning does: a model that has seen a test protein's relatives under another label
+is no witness for new families.
+"""
+
+import numpy as np
+
+from biograft.bundle import training_of
+from biograft.data.nearest import nearest
+from biograft.data.records import Records
+from biograft.data.sketch import Sketch
+from biograft.files import digest
+from biograft.flows.baselines import Shared
+
+__all__ = ["taught"]
+
+
+def taught(backbone: str, asked: Records, identity: float, shared: Shared | None = None) -> list[str]:
+    """A sentence where the backbone is a trained model that holds its training records; no label is looked at.
+
+    Args:
+        backbone: as users name it.
+        asked: the test part.
+        shared: with other runs on the same test part; None: nothing is kept.
+    """
+    known = training_of(backbone, asked.alphabet.name)
+    if known is None:
+        return []
+
+    def search() -> dict[str, np.ndarray]:
+        if isinstance(known, Sketch):
+            return {"identity": known.nearest(asked.sequences).identity}
+        return {"identity": nearest(asked.sequences, known.sequences, asked.alphabet).identity}
+
+    about = digest("taught", backbone, *known.ids, *asked.ids, *asked.sequences)
+    near = (shared.once(about, search) if shared else search())["identity"]
+    return [
+        f"The backbone learned from {len(known):,} records before: {(near >= identity).sum():,} of the {len(asked):,} "
+        f"test records are {100 * identity:g} % or more alike to one of them, {(near >= 1).sum():,} are copies."
+    ]
