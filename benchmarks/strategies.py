@@ -13,19 +13,22 @@ auto is worse than frozen by more than one standard error of the paired differen
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from biograft.bundle import load_backbone
+from biograft.data.readers import table
 from biograft.errors import BiograftError
+from biograft.evaluation.comparison import Measured, difference, measured
+from biograft.flows.assess import FEWEST_FAMILIES
 from biograft.model import Model
 from biograft.strategies.choices import strategy_of
-from biograft.tasks.levels import Sequence
+from biograft.tasks.levels import Sequence as SequenceLevel
+from biograft.tasks.metrics import METRICS, Metric, Predicted
 from biograft.tasks.regression import Regression
 from drawn import Draw, Letters, compared, found_in, rows, simple
 from results import DATA, ROOT, interval
@@ -139,7 +142,8 @@ def work(target: Target, parts: Mapping[str, Letters], options: argparse.Namespa
 
 def refused(strategy: str, backbone: str) -> str:
     """Why a strategy can't take a backbone; '' if it can."""
-    net, level, kind, plan = load_backbone(backbone, "protein"), Sequence(), Regression(0.0, 1.0), strategy_of(strategy)
+    net, plan = load_backbone(backbone, "protein"), strategy_of(strategy)
+    level, kind = SequenceLevel(), Regression(0.0, 1.0)
     try:
         plan.start(Model(net, plan.head(net, level, kind), level, kind), None)
     except BiograftError as fault:
@@ -202,19 +206,41 @@ def curve(content: Mapping[str, Any]) -> str:
     return "\n\n".join([markdown(["", *titles], lines), *told, f"{found['more']} more labels. {' '.join(grown)}"])
 
 
-def harmless(content: Mapping[str, Any]) -> tuple[str, bool]:
-    """What auto took and how far it is from frozen, over the same seeds; whether that is within one standard error."""
-    values = {_told(one): np.array(one["test"]["values"]) for one in content["candidates"] if one["runs"]}
-    found = next(one for one in content["candidates"] if _told(one) == AUTO)
-    apart = values[AUTO] - values["frozen"]
-    error = float(apart.std(ddof=1) / sqrt(len(apart))) if len(apart) > 1 else float("nan")
-    took = ", ".join(f"{name} ({count})" for name, count in Counter((found["took"] or {}).values()).most_common())
-    met = bool(apart.mean() >= -error)
+def harmless(content: Mapping[str, Any], folder: Path) -> tuple[str, bool]:
+    """What auto took and how far it is from frozen on the test part; whether it is worse by no more than one standard
+    error of that difference, over families and runs."""
+    rows = {_told(one): one for one in content["candidates"] if one["runs"]}
+    if AUTO not in rows or "frozen" not in rows:
+        return "", True
+    metric, columns = METRICS[content["metric"]["name"]], table(folder / "split.tsv").columns
+    family = dict(zip(columns["id"], columns["family"], strict=True))
+    found = {name: _answers(folder, rows[name]["folders"], family, metric) for name in (AUTO, "frozen")}
+    apart = difference(found[AUTO], found["frozen"], metric)
+    took = ", ".join(f"{name} ({count})" for name, count in Counter((rows[AUTO]["took"] or {}).values()).most_common())
+    met = bool(apart.interval.value >= -apart.errors.total)
     return (
-        f"`{AUTO}` took {took}: {apart.mean():+.3f} against `frozen`, standard error over seeds {error:.3f}"
+        f"`{AUTO}` took {took}: {apart.interval.value:+.3f} against `frozen`, standard error {apart.errors.total:.3f}"
         f"{'' if met else ' (**worse by more than one**)'}.",
         met,
     )
+
+
+def _answers(folder: Path, runs: Sequence[str], family: Mapping[str, str], metric: Metric) -> Measured:
+    """A candidate's runs on the test part, measured on draws of families."""
+    told = [table(folder / run / "predictions.tsv").columns for run in runs]
+    groups = np.unique([family[name] for name in told[0]["id"]], return_inverse=True)[1]
+    if len(np.unique(groups)) < FEWEST_FAMILIES:
+        groups = np.arange(len(groups))
+    if metric.reads == "values":
+        truth, *answers = (np.array(texts, dtype=float) for texts in _texts(told))
+        return measured(metric, truth, [Predicted(values=answer) for answer in answers], groups)
+    names = sorted({text for texts in _texts(told) for text in texts})
+    truth, *answers = (np.array([names.index(text) for text in texts]) for texts in _texts(told))
+    return measured(metric, truth, [Predicted(codes=answer) for answer in answers], groups)
+
+
+def _texts(told: Sequence[Mapping[str, Sequence[str]]]) -> list[Sequence[str]]:
+    return [told[0]["truth"], *(columns["prediction"] for columns in told)]
 
 
 def _told(one: Mapping[str, Any]) -> str:
@@ -226,7 +252,7 @@ def section(name: str, options: argparse.Namespace) -> tuple[str, list[str]]:
     target, content = TARGETS[name], found_in(options.work / f"{name}.json")
     if content is None:
         return "", []
-    data, (auto, met) = content["data"], harmless(content)
+    data, (auto, met) = content["data"], harmless(content, options.work / name)
     drawn = f"at most {target.draw.longest} letters each, " if target.draw.longest else ""
     told = [
         f"### {target.title}, {target.labels} labels",
@@ -234,7 +260,7 @@ def section(name: str, options: argparse.Namespace) -> tuple[str, list[str]]:
         f"{data['n_valid']} to choose on, {data['n_test']} to answer for; {target.epochs * options.longer:g} passes.",
         rows(content),
         simple(content),
-        auto,
+        *([auto] if auto else []),
     ]
     drawn_curve = curve(found_in(options.work / f"{name}-curve.json") or {"learning_curve": None})
     told += [drawn_curve] if drawn_curve else []

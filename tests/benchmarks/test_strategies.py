@@ -8,6 +8,8 @@ from types import ModuleType
 
 import pytest
 
+from biograft.data.readers import write_table
+
 
 @pytest.fixture
 def strategies(script: Callable[[str], ModuleType]) -> ModuleType:
@@ -73,4 +75,36 @@ def test_a_strategy_without_a_verdict_misses_the_claim(strategies: ModuleType, o
     }  # fmt: skip
     (options.work / "avgfp.json").write_text(json.dumps(content))
     text, met = strategies.page(options)
-    assert not met and "Without a verdict: avgfp: net, full." in text and "Not measured" not in text
+    assert not met and "Missed: avgfp: no verdict on net, full." in text and "Not measured" not in text
+
+
+def run_of(folder: Path, name: str, texts: list[str], truth: list[str]) -> str:
+    columns = {"id": [f"r{row}" for row in range(len(truth))], "truth": truth, "prediction": texts}
+    write_table(folder / "fits" / name / "predictions.tsv", columns)
+    return f"fits/{name}"
+
+
+@pytest.mark.parametrize("worse", [False, True])
+def test_auto_may_be_worse_than_frozen_by_one_standard_error_of_families_and_runs(
+    strategies: ModuleType, tmp_path: Path, worse: bool
+) -> None:
+    truth = list("abab" * 20)
+    write_table(
+        tmp_path / "split.tsv", {"id": [f"r{row}" for row in range(80)], "family": [str(row // 2) for row in range(80)]}
+    )
+    right, wrong = truth, ["b" if text == "a" else "a" for text in truth]
+    auto = wrong if worse else [*right[:-1], wrong[-1]]
+    shared = {"options": [], "runs": 2, "took": None}
+    folders = {name: [run_of(tmp_path, f"{name}{seed}", texts, truth) for seed in range(2)]
+               for name, texts in (("auto", auto), ("frozen", right))}  # fmt: skip
+    content = {
+        "metric": {"name": "mcc"},
+        "candidates": [
+            shared | {"strategy": "auto", "options": ["minutes=1"], "folders": folders["auto"],
+                      "took": {"0": "wise", "1": "frozen"}},
+            shared | {"strategy": "frozen", "folders": folders["frozen"]},
+        ],
+    }  # fmt: skip
+    text, met = strategies.harmless(content, tmp_path)
+    assert met == (not worse) and "took wise (1), frozen (1)" in text and ("worse by more" in text) == worse
+    assert strategies.harmless({"metric": {"name": "mcc"}, "candidates": []}, tmp_path) == ("", True)

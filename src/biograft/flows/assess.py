@@ -18,7 +18,7 @@ from biograft.tasks.classification import some
 from biograft.tasks.metrics import METRICS, Predicted, confusion, per_class
 from biograft.tasks.task import LabelKind, Level, Units
 
-__all__ = ["DRAWS", "Examination", "examine"]
+__all__ = ["DRAWS", "FEWEST_FAMILIES", "Examination", "examine"]
 
 DRAWS = 1000
 ONE_ERROR = 0.6827  # level of an interval that reaches one standard error to either side
