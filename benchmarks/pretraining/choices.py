@@ -13,8 +13,10 @@ in brackets: no transfer. Stopped at any moment, the same command goes on. Reads
 import argparse
 import json
 import os
+import re
 import sys
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +43,7 @@ from biograft.tasks.metrics import METRICS
 from biograft.tasks.task import Task
 
 DATA = Path(os.environ.get("BIOGRAFT_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")).resolve()
-STEP = 4_096  # letters of a step, corpus and sources together
+STEP = 4_096  # letters of a step, corpus and sources together, where a recipe doesn't say otherwise
 DRAWN = 6_000  # records of the corpus and of each source: more than a short run reads
 LONGEST = 600  # letters of a probe's records
 HELD_OUT = 8  # sequences of the corpus: the loop measures on them, this script doesn't
@@ -66,28 +68,35 @@ SOURCES = {
 
 @dataclass(frozen=True)
 class Choice:
-    """How many parts of a step's letters come from the corpus and from each source, and how they are learned."""
+    """How many parts of a step's letters come from the corpus and from each source, and how they are learned.
+
+    Attributes:
+        step: letters of a step, corpus and sources together; None: ``STEP``.
+        own: other fields of the recipe that differ from what the command line says.
+    """
 
     corpus: int
     sources: tuple[tuple[str, int], ...] = ()
     architecture: str = "bytenet"
-    optimiser: str = "muon"
-    schedule: str = "wsd"
+    step: int | None = None
+    own: Mapping[str, Any] = field(default_factory=dict)
 
     def recipe(self, tables: Path, options: argparse.Namespace, seed: int) -> PretrainRecipe:
         """As `biograft pretrain` takes it."""
-        part = STEP // (self.corpus + sum(parts for _, parts in self.sources))
+        step = self.step or STEP
+        part = step // (self.corpus + sum(parts for _, parts in self.sources))
         chosen = [SOURCES[name] for name, _ in self.sources]
-        return PretrainRecipe(
+        usual = PretrainRecipe(
             corpus=str(tables / "corpus.fasta"), architecture=self.architecture, width=options.width,
             layers=options.layers if self.architecture == "bytenet" else max(1, options.layers // 2), heads=4,
-            batch_letters=part * self.corpus, tokens=max(1, round(options.letters / STEP)) * part * self.corpus,
-            learning_rate=options.learning_rate, optimiser=self.optimiser, schedule=self.schedule, held_out=HELD_OUT,
+            batch_letters=part * self.corpus, tokens=max(1, round(options.letters / step)) * part * self.corpus,
+            learning_rate=options.learning_rate, held_out=HELD_OUT,
             source=tuple(str(tables / f"{name}.tsv") for name, _ in self.sources),
             source_label=tuple(source.label for source in chosen), source_mask=tuple(source.mask for source in chosen),
             source_weight=tuple(source.weight for source in chosen),
-            source_letters=tuple(part * parts for _, parts in self.sources) or (STEP,), seed=seed,
+            source_letters=tuple(part * parts for _, parts in self.sources) or (step,), seed=seed,
         )  # fmt: skip
+        return replace(usual, **self.own)
 
 
 ALL = Choice(2, (("homologues", 2), ("structure", 2), ("enzymes", 2)))
@@ -96,9 +105,17 @@ CHOICES = {
     "homologues": Choice(1, (("homologues", 7),)),
     "half masked letters, half homologues": Choice(1, (("homologues", 1),)),
     "masked letters and all sources": ALL,
-    "all sources, AdamW": replace(ALL, optimiser="adamw"),
-    "all sources, cosine": replace(ALL, schedule="cosine"),
+    "all sources, AdamW": replace(ALL, own={"optimiser": "adamw"}),
+    "all sources, AdamW at a third of the rate": replace(ALL, own={"optimiser": "adamw", "learning_rate": 5e-4}),
+    "all sources, cosine": replace(ALL, own={"schedule": "cosine"}),
+    "all sources, a third of the rate": replace(ALL, own={"learning_rate": 5e-4}),
+    "all sources, three times the rate": replace(ALL, own={"learning_rate": 4.5e-3}),
+    "all sources, steps of 16,384 letters": replace(ALL, step=16_384),
+    "all sources, 30 % masked": replace(ALL, own={"masked": 0.3}),
+    "all sources, 24 blocks of 176": replace(ALL, own={"layers": 24, "width": 176}),
+    "all sources, 6 blocks of 352": replace(ALL, own={"layers": 6, "width": 352}),
     "all sources, transformer": replace(ALL, architecture="encoder"),
+    "all sources, transformer with 8 heads": replace(ALL, architecture="encoder", own={"heads": 8}),
 }
 
 
@@ -183,7 +200,7 @@ def probed(backbone: Backbone, probe: Probe, path: Path) -> float:
 def outcome(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     """Pretrain and probe, or read what an earlier call found."""
     shape = f"{options.layers}x{options.width}-{options.learning_rate:g}"
-    folder = options.out / f"{options.letters}-{shape}" / f"{name.replace(', ', '-').replace(' ', '-')}-{seed}"
+    folder = options.out / f"{options.letters}-{shape}" / f"{re.sub(r'[^a-zA-Z0-9]+', '-', name)}-{seed}"
     path = folder.with_suffix(".json")
     if path.exists():
         earlier: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

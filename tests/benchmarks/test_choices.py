@@ -49,8 +49,9 @@ def table(path: Path, counts: dict[str, int]) -> None:
 def test_every_recipe_reads_as_many_letters(choices: ModuleType, tmp_path: Path) -> None:
     for name, choice in choices.CHOICES.items():
         recipe = choice.recipe(tmp_path, options(tmp_path), seed=1)
-        assert recipe.steps == 5, name
-        assert recipe.batch_letters + sum(recipe.letters().values()) == choices.STEP, name
+        assert recipe.steps == max(1, round(20_000 / (choice.step or choices.STEP))), name
+        assert recipe.batch_letters + sum(recipe.letters().values()) == (choice.step or choices.STEP), name
+        assert all(getattr(recipe, field) == value for field, value in choice.own.items()), name
         assert [Path(path).name for path in recipe.source] == [f"{source}.tsv" for source, _ in choice.sources]
 
 
