@@ -187,3 +187,15 @@ def test_runs_without_partners_are_refused() -> None:
     three, two = (Measured(np.zeros(runs), np.zeros((runs, 10)), 8) for runs in (3, 2))
     with pytest.raises(BiograftError, match="got 3 against 2 runs"):
         difference(three, two, MCC)
+
+
+def test_a_run_that_gives_one_value_for_all_counts_as_chance(part: tuple[np.ndarray, np.ndarray]) -> None:
+    truth, groups = part
+    spearman, flat = METRICS["spearman"], Predicted(values=np.full(len(truth), 0.3))
+    good = answers(0.5, 2, 0, truth)
+    found = measured(spearman, truth, [*good, flat], groups)
+    assert found.values[2] == 0 and (found.draws[2] == 0).all()
+    assert found.value == pytest.approx(sum(spearman(truth, one) for one in good) / 3)
+    assert np.isfinite(found.interval().low)
+    assert np.isnan(measured(spearman, np.ones(len(truth)), [flat], groups).value)  # nothing to be ranked
+    assert measured(MAE, truth, [flat], groups).value == pytest.approx(MAE(truth, flat))

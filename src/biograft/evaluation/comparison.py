@@ -15,6 +15,7 @@ from biograft.errors import BiograftError
 from biograft.evaluation.intervals import Interval, family_codes, family_draws, finite, resample
 from biograft.evaluation.verdict import Verdict, holm, verdict
 from biograft.tasks.metrics import Metric, Predicted
+from biograft.tasks.ranking import Weighed
 
 __all__ = ["BETTER", "Compared", "Difference", "Judged", "Measured", "difference", "judged", "measured"]
 
@@ -73,14 +74,24 @@ def measured(
 ) -> Measured:
     """Measure the ``answers`` of one candidate's runs; ``groups`` ``(units,)`` are the families of the units.
 
-    The same ``truth``, ``groups``, ``draws`` and ``seed`` make candidates comparable draw by draw.
+    The same ``truth``, ``groups``, ``draws`` and ``seed`` make candidates comparable draw by draw. A run that gives one
+    value for all has no correlation with anything; it counts as what an answer that knows nothing gets, for else one
+    such run of few labels would leave its candidate without a number.
     """
     groups = family_codes(groups, len(truth))
     families = int(groups.max(initial=-1)) + 1
     weights = family_draws(families, draws, seed).astype(np.float64)
-    weighed = [metric.prepare(truth, answer, groups) for answer in answers]
+    weighed = [_known(metric, truth, answer, groups) for answer in answers]
     values = np.array([of_weights(np.ones((1, families)))[0] for of_weights in weighed])
     return Measured(values, np.stack([of_weights(weights) for of_weights in weighed]), families, metric.reach)
+
+
+def _known(metric: Metric, truth: np.ndarray, answer: Predicted, groups: np.ndarray) -> Weighed:
+    """The metric by weights of families; chance, where the answer doesn't vary and the metric needs that."""
+    values, chance = answer.values, metric.chance
+    if metric.reads == "values" and values is not None and chance is not None and np.ptp(values) == 0 < np.ptp(truth):
+        return lambda weights: np.full(len(weights), chance)
+    return metric.prepare(truth, answer, groups)
 
 
 def _of_families(value: float, draws: np.ndarray, families: int) -> Interval:
