@@ -7,7 +7,6 @@ and how far they count. A model that comes with the package is smaller: its back
 """
 
 import difflib
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +27,7 @@ from biograft.data.records import Records
 from biograft.data.sketch import Sketch
 from biograft.errors import BiograftError
 from biograft.evaluation.predictions import Predictions
-from biograft.files import atomic, atomic_folder, read_json, write_json
+from biograft.files import atomic_folder, read_json, write_json
 from biograft.hardware import Hardware
 from biograft.heads import HEADS
 from biograft.model import Model
@@ -156,7 +155,7 @@ class Bundle:
                 columns = {"id": self.training.ids, "sequence": self.training.sequences}
                 write_table(part / "training.tsv.gz", columns)
             if self.relatives is not None:
-                _save_relatives(self.relatives, part / RELATIVES)
+                self.relatives.save(part / RELATIVES)
             write_json(part / "model.json", about)
 
 
@@ -241,27 +240,13 @@ def load(path: Path | str) -> Bundle:
     model.eval()
     model.backbone.pretrained = any(True for _ in model.backbone.parameters())
     training = _training(folder, model.backbone.alphabet.name)
-    relatives = _relatives(folder, len(training), model.kind.width)
+    relatives = _relatives(folder / RELATIVES, len(training), model.kind.width)
     return Bundle(model, about["label"], training, about["half_width"], about["card"], encoder, relatives)
 
 
-def _save_relatives(relatives: Relatives, path: Path) -> None:
-    with atomic(path) as part, part.open("wb") as stream:
-        np.savez_compressed(
-            stream, codes=relatives.codes.astype(np.int32), identity=relatives.identity, trust=relatives.trust
-        )
-
-
-def _relatives(folder: Path, records: int, classes: int) -> Relatives | None:
-    path = folder / RELATIVES
-    if not path.is_file():
-        return None
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            found = Relatives(file["codes"].astype(np.int64), file["identity"], file["trust"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as fault:
-        raise BiograftError(f"'{path}' is damaged ({fault}). Fit the model again.") from None
-    if len(found.codes) != records or found.codes.max(initial=0) >= classes:
+def _relatives(path: Path, records: int, classes: int) -> Relatives | None:
+    found = Relatives.load(path) if path.is_file() else None
+    if found is not None and (len(found.codes) != records or found.codes.max(initial=0) >= classes):
         raise BiograftError(
             f"'{path}' does not belong to this model: got {len(found.codes)} classes, expected {records} out of "
             f"{classes}. Fit the model again."

@@ -83,5 +83,5 @@ def test_a_damaged_or_foreign_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(BiograftError, match="does not belong to this model: got 2 classes"):
         load(tmp_path / "run")
     path.write_bytes(b"nothing")
-    with pytest.raises(BiograftError, match="is damaged"):
+    with pytest.raises(BiograftError, match="is missing or damaged"):
         load(tmp_path / "run")

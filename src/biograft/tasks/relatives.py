@@ -4,14 +4,17 @@ Annotation is passed on by homology like this everywhere; mixed with a learned m
 DeepGOPlus, doi:10.1093/bioinformatics/btz595, whose weight is one for all identities).
 """
 
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from scipy.optimize import isotonic_regression
 
 from biograft.data.nearest import Nearest
 from biograft.errors import BiograftError
+from biograft.files import atomic
 
 __all__ = ["Relatives", "Search"]
 
@@ -78,6 +81,20 @@ class Relatives:
         shares[rows] *= 1 - trust[:, None]
         shares[rows, self.codes[near.index[rows]]] += trust
         return np.log(np.maximum(shares, LEAST))
+
+    def save(self, path: Path | str) -> None:
+        """Write one ``.npz`` file."""
+        with atomic(path) as part, part.open("wb") as stream:
+            np.savez_compressed(stream, codes=self.codes.astype(np.int32), identity=self.identity, trust=self.trust)
+
+    @classmethod
+    def load(cls, path: Path | str) -> "Relatives":
+        """Read what :meth:`save` wrote. Raises BiograftError where it is missing or damaged."""
+        try:
+            with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+                return cls(file["codes"].astype(np.int64), file["identity"], file["trust"])
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as fault:
+            raise BiograftError(f"'{path}' is missing or damaged ({fault}). Fit the model again.") from None
 
     def told(self, near: Nearest) -> str:
         """A sentence on the curve, and on how many of the records asked have a relative."""
