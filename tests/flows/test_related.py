@@ -75,6 +75,14 @@ def test_values_are_refused(tmp_path: Path) -> None:
         run(records, tmp_path / "run", relatives=True)
 
 
+def test_too_few_relatives_are_refused_before_anything_is_learned(tmp_path: Path) -> None:
+    records = table()
+    lone = records.take([row for row in range(len(records)) if row % 5 != 1 and row % 5 != 2])
+    with pytest.raises(BiograftError, match="Relatives can't be asked: got 0 training records with a relative"):
+        run(lone, tmp_path / "run", relatives=True)
+    assert run(lone, tmp_path / "run").metrics["accuracy"]["value"] >= 0  # the folder takes other choices
+
+
 def test_a_damaged_or_foreign_file_is_named(tmp_path: Path) -> None:
     run(table(), tmp_path / "run", relatives=True)
     path = tmp_path / "run" / "model" / "relatives.npz"

@@ -23,7 +23,7 @@ from biograft.flows.baselines import Baselines, Shared
 from biograft.flows.classes import adjusted
 from biograft.flows.prepare import Prepared, prepare
 from biograft.flows.recipe import Recipe
-from biograft.flows.related import check_relatives, related
+from biograft.flows.related import check_relatives, knowing, related
 from biograft.flows.report import Story, write_report
 from biograft.flows.sources import retained
 from biograft.flows.taught import taught
@@ -214,6 +214,10 @@ class _Fit:
         shop = Workshop(recipe, prepared, self.hardware, clock, self.shared.seed if self.shared else recipe.seed)
         check_relatives(recipe.relatives, prepared.level, prepared.kind)
         self._save_split(prepared)
+        relatives = None
+        if recipe.relatives:  # before anything is learned: it may be refused
+            with clock.stage("relatives"):
+                relatives = related(prepared, recipe.seed)
         with torch.random.fork_rng():
             if recipe.minutes is None:
                 (made, picked), choice = self._attempted(shop), None
@@ -228,10 +232,9 @@ class _Fit:
             learned = ("train", "valid")
             notes = shop.solved_again(made)
         outputs["test"] = shop.answers(made, "test")
-        simple, relatives = self._simple(learned), None
-        if recipe.relatives:
-            with clock.stage("relatives"):
-                say = related(prepared, learned, recipe.seed)
+        simple = self._simple(learned)
+        if relatives is not None:
+            say = {"valid": relatives, "test": knowing(relatives, prepared, learned)}
             outputs |= {name: say[name].blended(outputs[name], near) for name, near in simple.near.items()}
             relatives = say["test"]
             notes = [*notes, relatives.told(simple.near["test"])]

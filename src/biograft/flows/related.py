@@ -12,7 +12,7 @@ from biograft.tasks.levels import Sequence as SequenceLevel
 from biograft.tasks.relatives import Relatives
 from biograft.tasks.task import LabelKind, Level
 
-__all__ = ["check_relatives", "related"]
+__all__ = ["check_relatives", "knowing", "related"]
 
 
 def check_relatives(relatives: bool | None, level: Level, kind: LabelKind) -> None:
@@ -24,20 +24,24 @@ def check_relatives(relatives: bool | None, level: Level, kind: LabelKind) -> No
         )
 
 
-def related(prepared: Prepared, learned: Sequence[str], seed: int) -> dict[str, Relatives]:
-    """For answers to the validation and the test part: classes of the training part, and of all parts ``learned`` from.
+def related(prepared: Prepared, seed: int) -> Relatives:
+    """Classes of the training part, and how far they count, found there alone.
 
-    How far they count is found in the training part alone. Raises BiograftError where too few have a relative there.
+    Raises BiograftError where too few have a relative there.
     """
     records, _, _ = prepared.part("train")
 
     def search(queries: Sequence[str], references: Sequence[str]) -> Nearest:
         return nearest(queries, references, records.alphabet)
 
-    found = Relatives.learned(_codes(prepared, ("train",)), records.sequences, search, seed)
-    return {"valid": found, "test": replace(found, codes=_codes(prepared, tuple(learned)))}
+    return Relatives.learned(_codes(prepared, "train"), records.sequences, search, seed)
 
 
-def _codes(prepared: Prepared, parts: tuple[str, ...]) -> np.ndarray:
+def knowing(relatives: Relatives, prepared: Prepared, parts: Sequence[str]) -> Relatives:
+    """The same for the classes of these parts, where a model has learned from more than the training part."""
+    return replace(relatives, codes=_codes(prepared, *parts))
+
+
+def _codes(prepared: Prepared, *parts: str) -> np.ndarray:
     _, units, _ = prepared.part(*parts)
     return prepared.kind.encode(units.values)[0]
