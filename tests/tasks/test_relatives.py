@@ -56,8 +56,19 @@ def test_the_class_of_the_nearest_counts_by_trust_and_the_model_keeps_the_rest()
     assert shares[3] == pytest.approx([0.7, 0.2, 0.1])  # a relative of a class that has no output
     assert relatives.told(near).startswith(
         "The class of the nearest training record counts as far as training records of that identity share classes: "
-        "0.50 at 20% identity, 0.90 at 60% identity. 3 of 4 test records have a relative"
+        "0.50 at 20 % identity, 0.90 at 60 % identity. 3 of 4 test records have a relative"
     )
+
+
+def test_copies_are_one_step_whose_trust_is_the_share_of_all_of_them() -> None:
+    codes = np.random.default_rng(0).integers(0, 2, 200)
+
+    def copies(queries: list[str], references: list[str]) -> Nearest:
+        return Nearest(np.array([references.index(query) for query in queries]), np.ones(len(queries)))
+
+    found = Relatives.learned(codes, ["it"] * 200, copies, seed=0)
+    assert found.identity.tolist() == [1.0] and 0.35 < found.trust[0] < 0.65
+    assert found.told(Nearest(np.array([0]), np.ones(1))).count("at 100 % identity") == 1
 
 
 def test_answers_stay_finite_where_a_model_is_certain() -> None:

@@ -5,6 +5,7 @@ DeepGOPlus, doi:10.1093/bioinformatics/btz595, whose weight is one for all ident
 """
 
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,12 +94,15 @@ class Relatives:
         try:
             with Path(path).open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 return cls(file["codes"].astype(np.int64), file["identity"], file["trust"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as fault:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as fault:
             raise BiograftError(f"'{path}' is missing or damaged ({fault}). Fit the model again.") from None
 
     def told(self, near: Nearest) -> str:
         """A sentence on the curve, and on how many of the records asked have a relative."""
-        ends = ", ".join(f"{self.trust[place]:.2f} at {self.identity[place]:.0%} identity" for place in (0, -1))
+        ends = ", ".join(
+            f"{self.trust[place]:.2f} at {100 * self.identity[place]:.0f} % identity"
+            for place in sorted({0, len(self.identity) - 1})
+        )
         return (
             f"The class of the nearest training record counts as far as training records of that identity share "
             f"classes: {ends}. {(near.index >= 0).sum():,} of {len(near.index):,} test records have a relative; for "
@@ -108,10 +112,10 @@ class Relatives:
 
 def _curve(identity: np.ndarray, agree: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Shares of agreement that never fall as identity rises (isotonic regression), one success and one failure added
-    to each step."""
+    to each step. Steps of one identity, such as copies, are one: their order is chance, and must not seem to rise."""
     order = np.argsort(identity, kind="stable")
     steps = np.array_split(order, min(STEPS, len(order) // FEWEST))
-    middle = np.array([identity[rows].mean() for rows in steps])
-    share = np.array([(agree[rows].sum() + 1) / (len(rows) + 2) for rows in steps])
-    weight = np.array([len(rows) + 2 for rows in steps], dtype=float)
+    middle, step = np.unique([identity[rows].mean() for rows in steps], return_inverse=True)
+    weight = np.bincount(step, [len(rows) for rows in steps]) + 2
+    share = (np.bincount(step, [agree[rows].sum() for rows in steps]) + 1) / weight
     return middle, isotonic_regression(share, weights=weight).x
