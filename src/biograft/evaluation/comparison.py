@@ -88,10 +88,12 @@ def measured(
 
 def _known(metric: Metric, truth: np.ndarray, answer: Predicted, groups: np.ndarray) -> Weighed:
     """The metric by weights of families; chance, where the answer doesn't vary and the metric needs that."""
-    values, chance = answer.values, metric.chance
-    if metric.reads == "values" and values is not None and chance is not None and np.ptp(values) == 0 < np.ptp(truth):
-        return lambda weights: np.full(len(weights), chance)
-    return metric.prepare(truth, answer, groups)
+    values, chance, weighed = answer.values, metric.chance, metric.prepare(truth, answer, groups)
+    if values is None or chance is None or np.ptp(values) != 0 or np.ptp(truth) == 0:
+        return weighed
+    if np.isfinite(weighed(np.ones((1, int(groups.max()) + 1)))[0]):  # such as r2, which one value for all does have
+        return weighed
+    return lambda weights: np.full(len(weights), chance)
 
 
 def _of_families(value: float, draws: np.ndarray, families: int) -> Interval:
