@@ -38,6 +38,9 @@ def test_one_split_and_equal_ones() -> None:
     assert told.sentence() == "cannot tell: 1 of the splits gave a number, and two are needed."
     same = OverSplits((0.0, 0.0), 0.25, 9)
     assert same.p == 1.0
+    equal = OverSplits((0.9 - 0.8, 0.8 - 0.7), 0.25, 9)  # by luck: two splits can't tell how much differences vary
+    assert equal.p == 0.5 and judged({"it": equal}, {"it": "twin"}, MCC)["it"].verdict.answer == "cannot tell"
+    assert judged({"it": OverSplits((1.0,) * 10, 0.25, 9)}, {"it": "twin"}, MCC)["it"].verdict.answer == "helped"
     assert judged({"it": same}, {"it": "twin"}, MCC)["it"].verdict.answer == "cannot tell"
 
 

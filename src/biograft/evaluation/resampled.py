@@ -16,6 +16,7 @@ __all__ = ["OverSplits"]
 
 LEVEL = 0.95
 FEWEST = 2
+SAME = 1e-9  # differences closer than this are one number, rounded
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class OverSplits:
         """Two-sided p value of no difference; 1 where nothing can be said."""
         if len(self.values) < FEWEST:
             return 1.0
+        if np.ptp(self.values) < SAME:  # no variance to go by, only that all are on one side
+            return 2 * 0.5 ** len(self.values) if abs(self.values[0]) > SAME else 1.0
         found = corrected_t(self.values, self.test_to_train)[1]
         return found if isfinite(found) else 1.0
 

@@ -100,12 +100,18 @@ def test_the_command_line_offers_it_and_refuses_what_has_one_split(records: Reco
     columns = {"id": records.ids, "sequence": records.sequences, "label": records.column("label")}
     write_table(table, columns)
     words = ["compare", str(table), "--label", "label", "--backbones", "kmer", "--quiet", "--json", "--jobs", "1"]
-    done = CliRunner().invoke(app, [*words, "--splits", "2", "--split", "random", "--out", str(tmp_path / "out")])
+    done = CliRunner().invoke(
+        app, [*words, "--splits", "2", "--split", "random", "--train-limit", "30", "--out", str(tmp_path / "out")]
+    )
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout.splitlines()[-1])["splits"]["count"] == 2
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["splits"]["count"] == 2 and told["data"]["n_train"] == 30
+    whole = told["data"]["n_train"] + told["data"]["n_beyond_limit"]
+    assert told["splits"]["test_to_train"] == pytest.approx(told["data"]["n_test"] / whole)
     write_table(table, columns | {"set": ["train", "valid", "test", "train"] * (len(records) // 4)})
     for more, said in (
         (["--splits", "2"], "--splits draws parts anew: got column:set, which is one split"),
+        (["--splits", "2", "--split", "column:auto"], "got column:auto, which is one split"),
         (["--splits", "2", "--split", "random", "--limits", "20,40"], "A learning curve is drawn on one split"),
         (["--splits", "1"], "--splits is a number of random splits: got 1, expected 2 or more"),
     ):

@@ -33,7 +33,8 @@ def check_splits(recipe: Recipe, entrants: Field, records: Records, split: Split
     """Raise BiograftError where a table has one split only, or what is asked for needs one."""
     by_column = recipe.split.startswith("column:") or (recipe.split == "auto" and "set" in records.columns)
     if split is not None or by_column:
-        named = "the parts that were given" if split is not None else recipe.split.replace("auto", "column:set")
+        column = "column:set" if recipe.split == "auto" else recipe.split
+        named = column if split is None else "the parts that were given"
         raise BiograftError(
             f"--splits draws parts anew: got {named}, which is one split. Choose --split homology or random, or leave "
             "--splits out."
@@ -64,7 +65,7 @@ class _Over:
     def __init__(self, contents: Sequence[Content]) -> None:
         self._contents = contents
         self._metric = METRICS[contents[0]["metric"]["name"]]
-        self._ratio = float(np.mean([content["data"]["n_test"] / content["data"]["n_train"] for content in contents]))
+        self._ratio = float(np.mean([_test_to_train(content["data"]) for content in contents]))
         self._families = min(content["data"]["families_test"] for content in contents)
         self._found = [_by_name(content) for content in contents]
         self._simple = self._rows("baselines")
@@ -141,7 +142,8 @@ class _Over:
             "against_baseline": best.as_dict(transfer=False) if best else None,
             "folders": [f"{SPLITS}/{number}/{folder}" for number, content in enumerate(self._contents)
                         for row in content["candidates"] if row["name"] == name for folder in row["folders"]],
-            "took": {seed: what for row in rows for seed, what in (row["took"] or {}).items()} or None,
+            "took": {f"{number}/{seed}": what for number, split in enumerate(self._found) if name in split
+                     for seed, what in (split[name]["took"] or {}).items()} or None,
             "fault": next((row["fault"] for row in every if row["fault"]), None),
             "failed": sum(row["failed"] for row in every),
         }  # fmt: skip
@@ -164,6 +166,11 @@ class _Over:
             *(note for note, times in common.items() if times == count),
             *(f"{note} (in {times} of {count} splits)" for note, times in common.items() if 1 < times < count),
         ]
+
+
+def _test_to_train(data: Mapping[str, Any]) -> float:
+    """Of the parts as they were drawn: fewer training records (``--train-limit``) don't make splits overlap more."""
+    return float(data["n_test"] / (data["n_train"] + data.get("n_beyond_limit", 0)))
 
 
 def _by_name(content: Content) -> dict[str, Mapping[str, Any]]:
