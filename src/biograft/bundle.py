@@ -142,6 +142,7 @@ class Bundle:
             **({"mix": model.mix.configuration()} if model.mix else {}),
             "head": {"name": getattr(model.head, "name", ""), "configuration": model.head.configuration()},  # type: ignore[operator]
             "half_width": self.half_width,
+            **({"relatives": True} if self.relatives is not None else {}),
             "card": self.card,
         }
         with atomic_folder(folder) as part:
@@ -240,13 +241,14 @@ def load(path: Path | str) -> Bundle:
     model.eval()
     model.backbone.pretrained = any(True for _ in model.backbone.parameters())
     training = _training(folder, model.backbone.alphabet.name)
-    relatives = _relatives(folder / RELATIVES, len(training), model.kind.width)
+    known = (folder / RELATIVES).is_file() or about.get("relatives", False)
+    relatives = _relatives(folder / RELATIVES, len(training), model.kind.width) if known else None
     return Bundle(model, about["label"], training, about["half_width"], about["card"], encoder, relatives)
 
 
-def _relatives(path: Path, records: int, classes: int) -> Relatives | None:
-    found = Relatives.load(path) if path.is_file() else None
-    if found is not None and (len(found.codes) != records or found.codes.max(initial=0) >= classes):
+def _relatives(path: Path, records: int, classes: int) -> Relatives:
+    found = Relatives.load(path)
+    if len(found.codes) != records or found.codes.max(initial=0) >= classes:
         raise BiograftError(
             f"'{path}' does not belong to this model: got {len(found.codes)} classes, expected {records} out of "
             f"{classes}. Fit the model again."

@@ -93,3 +93,6 @@ def test_a_damaged_or_foreign_file_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"nothing")
     with pytest.raises(BiograftError, match="is missing or damaged"):
         load(tmp_path / "run")
+    path.unlink()  # without it the model would answer otherwise
+    with pytest.raises(BiograftError, match="is missing or damaged"):
+        load(tmp_path / "run")
