@@ -142,7 +142,7 @@ def ship_model(run: Path, name: str, encoder: str, related: Path | None = None) 
     _check_size(name, 1e-6 * sum(array.nbytes for array in arrays), LARGEST_MODEL)
     small = replace(bundle, training=sketch, encoder=encoder, card=card)
     if bundle.relatives is not None:
-        small = replace(small, relatives=_by_sketch(bundle.relatives, training))
+        small = replace(small, relatives=_by_sketch(bundle.relatives, training, run))
         card |= _measured_again(small, tested, card["measured"])
     if related is not None:
         card["related"] = _related(small, related)
@@ -153,13 +153,16 @@ def ship_model(run: Path, name: str, encoder: str, related: Path | None = None) 
     return folder
 
 
-def _by_sketch(relatives: Relatives, training: Records) -> Relatives:
+def _by_sketch(relatives: Relatives, training: Records, run: Path) -> Relatives:
     """The same classes, and how far they count where the nearest record is found by a sketch."""
 
     def search(queries: Sequence[str], references: Sequence[str]) -> Nearest:
         return Sketch.of([str(row) for row in range(len(references))], references).nearest(queries)
 
-    return Relatives.learned(relatives.codes, training.sequences, search, seed=0)
+    parts = table(run / "split.tsv").columns
+    family = dict(zip(parts["id"], parts["family"], strict=True))
+    families = np.array([family[name] for name in training.ids])
+    return Relatives.learned(relatives.codes, training.sequences, search, 0, families)
 
 
 def _measured_again(small: Bundle, tested: Records, measured: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,12 +29,12 @@ def related(prepared: Prepared, seed: int) -> Relatives:
 
     Raises BiograftError where too few have a relative there.
     """
-    records, _, _ = prepared.part("train")
+    records, _, families = prepared.part("train")
 
     def search(queries: Sequence[str], references: Sequence[str]) -> Nearest:
         return nearest(queries, references, records.alphabet)
 
-    return Relatives.learned(_codes(prepared, "train"), records.sequences, search, seed)
+    return Relatives.learned(_codes(prepared, "train"), records.sequences, search, seed, families)
 
 
 def knowing(relatives: Relatives, prepared: Prepared, parts: Sequence[str]) -> Relatives:

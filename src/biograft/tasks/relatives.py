@@ -36,7 +36,8 @@ class Relatives:
     Attributes:
         codes: ``(records,)`` int64 class of each training record; -1 for one that the model can't name.
         identity: ``(steps,)`` rising, 0 to 1.
-        trust: ``(steps,)`` rising: share of pairs of that identity that are of one class; 0 to 1.
+        trust: ``(steps,)`` rising: share of pairs of that identity that are of one class, beyond what any two records
+            give by chance; 0 to 1.
     """
 
     codes: np.ndarray
@@ -44,17 +45,21 @@ class Relatives:
     trust: np.ndarray
 
     @classmethod
-    def learned(cls, codes: np.ndarray, sequences: Sequence[str], search: Search, seed: int) -> "Relatives":
+    def learned(
+        cls, codes: np.ndarray, sequences: Sequence[str], search: Search, seed: int, families: np.ndarray | None = None
+    ) -> "Relatives":
         """Ask for part of the training records which of the others is nearest, and whether their classes agree.
+
+        With ``families`` ``(records,)`` it is asked once more with whole families left out: else hardly a pair would be
+        as far apart as records to come of new families are, and the curve would say nothing of them.
 
         Raises BiograftError where too few have a relative.
         """
-        order = np.random.default_rng(seed).permutation(len(codes))
-        whole = len(codes) <= FOLDS * MOST_ASKED
-        asked = [order[fold::FOLDS] for fold in range(FOLDS)] if whole else [order[:MOST_ASKED]]
+        draws, records = np.random.default_rng(seed), np.arange(len(codes))
+        asked = _folds(records, draws) + ([] if families is None else _folds(families, draws))
         identity, agree = [np.zeros(0)], [np.zeros(0, bool)]
         for rows in asked:
-            others = np.setdiff1d(order, rows)
+            others = np.setdiff1d(records, rows)
             near = search([sequences[row] for row in rows], [sequences[row] for row in others])
             named = near.index >= 0
             identity.append(near.identity[named])
@@ -65,12 +70,15 @@ class Relatives:
                 f"Relatives can't be asked: got {len(found)} training records with a relative among the others, "
                 f"expected {FEWEST} or more. Leave out --relatives."
             )
-        return cls(codes, *_curve(found, np.concatenate(agree)))
+        middle, share = _curve(found, np.concatenate(agree))
+        chance = float(np.square(np.bincount(codes[codes >= 0]) / (codes >= 0).sum()).sum())  # any two records agree
+        return cls(codes, middle, np.maximum(0, share - chance) / max(1 - chance, LEAST))
 
     def blended(self, outputs: np.ndarray, near: Nearest) -> np.ndarray:
         """Outputs ``(records, classes)`` of a head -> logarithms of t·(class of the nearest) + (1 − t)·(model).
 
-        t is the trust at the identity of the two; records without a relative keep the model's answer.
+        t is the trust at the identity of the two: 0 where relatives agree no more often than any two records do, for a
+        share s of agreement becomes (s - chance) / (1 - chance). Records without a relative keep the model's answer.
         """
         shifted = outputs - outputs.max(axis=1, keepdims=True)
         shares = np.exp(shifted, dtype=np.float64)
@@ -105,9 +113,20 @@ class Relatives:
         )
         return (
             f"The class of the nearest training record counts as far as training records of that identity share "
-            f"classes: {ends}. {(near.index >= 0).sum():,} of {len(near.index):,} test records have a relative; for "
-            "the others only the model answers."
+            f"classes more often than any two do: {ends}. {(near.index >= 0).sum():,} of {len(near.index):,} test "
+            "records have a relative; for the others only the model answers."
         )
+
+
+def _folds(groups: np.ndarray, draws: np.random.Generator) -> list[np.ndarray]:
+    """Rows to ask about, whole groups together: all rows in turn, or of large tables one fold."""
+    names, codes = np.unique(groups, return_inverse=True)
+    place = draws.permutation(len(names))[codes]  # of each row's group, in an order that is drawn
+    if len(groups) <= FOLDS * MOST_ASKED:
+        folds = [np.flatnonzero(place % FOLDS == fold) for fold in range(FOLDS)]
+        return [rows for rows in folds if 0 < len(rows) < len(groups)]
+    order = np.argsort(place, kind="stable")
+    return [order[place[order] <= place[order[MOST_ASKED - 1]]]]  # with the rest of the last group
 
 
 def _curve(identity: np.ndarray, agree: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
