@@ -40,15 +40,23 @@ def test_relatives_and_copies_among_what_was_learned_before_are_counted(tmp_path
     told = [note for note in result.report["model"]["notes"] if note.startswith("The backbone learned from")]
     assert len(told) == 1 and f"from {len(known)} records before" in told[0] and "3 are copies" in told[0]
     shared = Shared(tmp_path / "shared", 0)
-    assert taught(str(backbone), test, 0.4, shared) == taught(str(backbone), test, 0.4, shared) == told
+    once, again = (taught(str(backbone), test, 0.4, shared) for _ in range(2))
+    assert once == again == result.report["taught"] and once is not None and [once["sentence"]] == told
+    assert once["copies"] == 3 <= once["alike"]
     assert any((tmp_path / "shared").iterdir())
+    compared = biograft.compare(
+        records, "label", out=tmp_path / "compared", backbones=(str(backbone),), strategies=("frozen",), seeds=1,
+        epochs=0.1,
+    )  # fmt: skip
+    assert f"before: {told[0]}" in compared.content["notes"]
 
 
 def test_a_sketch_and_backbones_that_learned_no_task(tmp_path: Path) -> None:
     asked = Records.of(["MKTAYIAKQRQISFVKSHFSRQLEERLGLIEVQ"], alphabet="protein")
     sketched = trained(tmp_path / "sketched", Sketch.of(["it"], asked.sequences))
-    assert "1 are copies" in taught(str(sketched), asked, 0.4)[0]
-    assert taught("cnn", asked, 0.4) == [] and taught("auto", asked, 0.4) == []
+    found = taught(str(sketched), asked, 0.4)
+    assert found is not None and found["copies"] == 1
+    assert taught("cnn", asked, 0.4) is None and taught("auto", asked, 0.4) is None
     assert training_of(str(tmp_path), "protein") is None
 
 

@@ -308,12 +308,14 @@ class _Fit:
             predictions = bundle.answer(parts["test"].records, outputs["test"], simple.near["test"])
             truth = parts["test"].records.column(recipe.label)
             write_table(self.folder.path / "predictions.tsv", predictions.table(truth))
-            notes = [*notes, *taught(recipe.backbone, parts["test"].records, recipe.identity, self.shared)]
+            before = taught(recipe.backbone, parts["test"].records, recipe.identity, self.shared)
+            notes = [*notes, before["sentence"]] if before else notes
         with self.clock.stage("baselines"):
             answers = simple.answers(recipe.seed)
         story = Story(bundle, made.strategy.name, prepared, parts, outputs, answers, predictions, made.outcome, notes)
         report, page = write_report(story, recipe.as_dict(), self.hardware, self.folder.history(), self.clock.seconds)
         report |= {"auto": choice.as_dict()} if choice else {}
+        report |= {"taught": before} if before else {}
         report |= {"source": found} if (found := self._retained(choice)) else {}
         write_text(self.folder.path / "report.html", page)
         write_json(self.folder.report_path, report)

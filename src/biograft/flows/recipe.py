@@ -174,6 +174,7 @@ class Recipe:
     def as_dict(self) -> dict[str, Any]:
         """Fields as TOML holds them."""
         values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        values["relatives"] = self.relatives or None  # said or left out, it is the same run
         return {name.rstrip("_"): value for name, value in values.items()}
 
     @property

@@ -4,6 +4,8 @@ Transfer in two steps leaks as joint learning does: a model that has seen a test
 is no witness for new families.
 """
 
+from typing import Any
+
 import numpy as np
 
 from biograft.bundle import training_of
@@ -16,8 +18,9 @@ from biograft.flows.baselines import Shared
 __all__ = ["taught"]
 
 
-def taught(backbone: str, asked: Records, identity: float, shared: Shared | None = None) -> list[str]:
-    """A sentence where the backbone is a trained model that holds its training records; no label is looked at.
+def taught(backbone: str, asked: Records, identity: float, shared: Shared | None = None) -> dict[str, Any] | None:
+    """For ``report.json``: what a test part shares with them; None where the backbone is no trained model. No label is
+    looked at.
 
     Args:
         backbone: as users name it.
@@ -26,7 +29,7 @@ def taught(backbone: str, asked: Records, identity: float, shared: Shared | None
     """
     known = training_of(backbone, asked.alphabet.name)
     if known is None:
-        return []
+        return None
 
     def search() -> dict[str, np.ndarray]:
         if isinstance(known, Sketch):
@@ -35,7 +38,11 @@ def taught(backbone: str, asked: Records, identity: float, shared: Shared | None
 
     about = digest("taught", backbone, *known.ids, *asked.ids, *asked.sequences)
     near = (shared.once(about, search) if shared else search())["identity"]
-    return [
-        f"The backbone learned from {len(known):,} records before: {(near >= identity).sum():,} of the {len(asked):,} "
-        f"test records are {100 * identity:g} % or more alike to one of them, {(near >= 1).sum():,} are copies."
-    ]
+    alike, copies = int((near >= identity).sum()), int((near >= 1).sum())
+    return {
+        "records": len(known),
+        "alike": alike,
+        "copies": copies,
+        "sentence": f"The backbone learned from {len(known):,} records before: {alike:,} of the {len(asked):,} test "
+        f"records are {100 * identity:g} % or more alike to one of them, {copies:,} are copies.",
+    }

@@ -45,7 +45,7 @@ def test_each_split_is_a_comparison_of_its_own_with_other_parts_and_whole_famili
         assert all(len(found) == 1 for found in of_family.values())
         parts.append(tuple(columns["set"]))
     assert len(set(parts)) == 3
-    assert [content["seeds"] for content in inner(made)] == [[5], [6], [7]]
+    assert [content["seeds"] for content in inner(made)] == [[5], [1005], [2005]]
 
 
 def test_values_and_differences_are_means_over_splits_judged_by_the_corrected_t(made: Comparison) -> None:
@@ -123,3 +123,13 @@ def test_parts_that_were_given_are_one_split(records: Records) -> None:
     parts = biograft.split(records)
     with pytest.raises(BiograftError, match="got the parts that were given, which is one split"):
         biograft.compare(records, "label", split=parts, splits=2, backbones=("kmer",))
+
+
+def test_a_candidate_that_no_split_can_begin_stays_with_its_message(records: Records, tmp_path: Path) -> None:
+    found = biograft.compare(
+        records, "label", out=tmp_path / "out", backbones=("kmer", "cnn"), strategies=("frozen:head=attention",),
+        splits=2, epochs=0.1,
+    )  # fmt: skip
+    row = found.candidates["kmer, frozen head=attention"]
+    assert row["runs"] == 0 and "reads a vector per letter" in row["fault"]
+    assert found.candidates["cnn, frozen head=attention"]["runs"] == 2

@@ -26,6 +26,7 @@ from biograft.tasks.metrics import METRICS, Metric
 __all__ = ["SPLITS", "check_splits", "over_splits", "splits_of"]
 
 SPLITS = "splits"  # folder of the comparisons, one below it for each split
+APART = 1000
 Content = Mapping[str, Any]
 
 
@@ -47,12 +48,12 @@ def check_splits(recipe: Recipe, entrants: Field, records: Records, split: Split
 
 
 def splits_of(prepared: Prepared, recipe: Recipe, count: int) -> list[tuple[Recipe, Split]]:
-    """Choices and parts of each split: the seed of the recipe and those after it draw parts and runs.
+    """Choices and parts of each split; families are those that were found already.
 
-    Families are those that were found already.
+    Seeds of splits are ``APART`` from each other, so that no two runs share one, however many there are on a split.
     """
     settled = replace(recipe, level=prepared.level.name, task=prepared.kind.name)
-    seeds = range(recipe.seed, recipe.seed + count)
+    seeds = range(recipe.seed, recipe.seed + APART * count, APART)
     return [(replace(settled, seed=seed), parted_again(prepared, seed)) for seed in seeds]
 
 
@@ -74,12 +75,13 @@ class _Over:
 
     def content(self) -> dict[str, Any]:
         first, contents = self._contents[0], self._contents
-        twins = {name: rows[0]["against_scratch"]["against"] for name, rows in self._candidates.items()
-                 if rows[0]["against_scratch"]}  # fmt: skip
+        twins = {name: row["against_scratch"]["against"] for name, rows in self._candidates.items()
+                 for row in rows if row["against_scratch"]}  # fmt: skip
         against_twins = self._judged(twins)
         against_best = self._judged(dict.fromkeys(self._candidates, self._best))
         rows = [self._row(name, held, against_twins.get(name), against_best.get(name))
                 for name, held in self._candidates.items()]  # fmt: skip
+        rows += [row for row in first["candidates"] if row["name"] not in self._candidates]  # with what went wrong
         rows.sort(key=lambda row: -_signed(row["valid"]["value"], self._metric))
         return dict(first) | {
             "title": f"{first['title']} on {len(contents)} splits",

@@ -1,6 +1,7 @@
 """From finished runs to what a comparison says: values, verdicts, notes."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -180,6 +181,9 @@ class Summary:
         for one, report in first.items():
             if one.draws_from_source:
                 notes += [f"{one.name}: {note}" for note in report["model"]["notes"]]
+        before = {Path(one.backbone).name: report["taught"]["sentence"] for one, report in first.items()
+                  if "taught" in report}  # fmt: skip
+        notes += [f"{name}: {sentence}" for name, sentence in before.items()]
         if self._limit is not None:
             notes.append(f"The table is of {self._limit} training records, which the seed of a run draws.")
         notes += [f"{one.name}: no run was tried, for each would have been refused." for one in self._fits.refused]
