@@ -27,7 +27,7 @@ from results import table as markdown
 
 STRATEGIES = "frozen,full,lpft,l2sp,bitfit"  # and scratch, which compare adds
 COMPARE, CACHED, PREDICT = 15 * 60.0, 5.0, 3 * 60.0  # seconds that are claimed
-MODELS = ("secondary-structure", "localization")
+MODELS = ("secondary-structure", "localization", "enzyme-class")
 MINI, NATURAL = "fitness/stability_rocklin_tape.tsv.gz", "fitness/tm_human_cells.tsv.gz"
 LONGEST = 600  # letters of the natural proteins that a comparison learns from
 
