@@ -120,6 +120,19 @@ class Bundle:
             return self.training.nearest(records.sequences)
         return nearest(records.sequences, self.training.sequences, records.alphabet)
 
+    def caution(self, answers: Predictions) -> str:
+        """A sentence on answers that lack what the model leans on; '' where it leans on nothing, or lacks nothing.
+
+        A shipped model whose relatives have a say was measured on proteins without any.
+        """
+        found = self.card.get("measured")
+        if self.relatives is None or not found or not answers.alone:
+            return ""
+        return (
+            f"{answers.alone:,} of {len(answers):,} have no near relative among what '{self.card['name']}' learned "
+            f"from: for such proteins its answer is a weak hint ({found['metric']} {found['value']:.2f} on the test)."
+        )
+
     def check(self, records: Records) -> None:
         """Raise BiograftError if the model can't read these records."""
         wanted = self.model.backbone.alphabet.name

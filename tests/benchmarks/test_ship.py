@@ -300,6 +300,12 @@ def test_relatives_have_a_say_through_the_sketch(
     assert "have a relative that the sketch finds" in " ".join(
         (root / "enzyme-class" / "MODEL_CARD.md").read_text().split()
     )
+    strangers = World(seed=5).target(4, 4, 1, 4)
+    answers = shipped.predict(strangers)
+    assert answers.alone == len(strangers)
+    assert shipped.caution(answers).startswith(f"{len(strangers)} of {len(strangers)} have no near relative")
+    plain = load("localization")
+    assert plain.caution(plain.predict(strangers)) == ""
     told = run(f"predict enzyme-class {related} --quiet").stdout.splitlines()
     assert [line.split("\t")[1] for line in told[1:]] == ["123"[family % 3] for family in range(20)]
 

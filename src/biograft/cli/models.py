@@ -187,6 +187,8 @@ def predict(
         typer.echo(
             f"nearest_identity is an estimate: the model keeps a sketch only. See: biograft report {model}.", err=True
         )
+    if not quiet and (caution := bundle.caution(answers)):
+        typer.echo(caution, err=True)
     if out is None:
         sys.stdout.write(as_text(answers.table(), format, "stdout"))
         return

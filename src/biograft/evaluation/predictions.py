@@ -47,6 +47,11 @@ class Predictions:
         assert self.predicted.values is not None
         return [f"{value:.6g}" for value in self.predicted.values.tolist()]
 
+    @property
+    def alone(self) -> int:
+        """Records without a near training record."""
+        return sum(not name for name in self.nearest)
+
     def table(self, truth: Sequence[str] | None = None) -> dict[str, Sequence[object]]:
         """Columns as the design fixes them; ``truth`` adds the true labels, one text per record."""
         columns: dict[str, Sequence[object]] = {"id": self.ids}

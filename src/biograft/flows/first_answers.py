@@ -48,4 +48,5 @@ def _places(name: str, bundle: Bundle, asked: list[Protein], answers: Prediction
         near = f"{answers.nearest[row]} ({answers.identity[row]:.0%})" if answers.nearest[row] else "none found"
         said = label if len(label) > 1 else f"{label} {meant.get(label, '').split(':')[0]}".strip()
         lines.append(f"  {one.name:{NAME}}{said:24}{sure:>11}  {known[row] or '?':16}{near}")
-    return lines
+    caution = bundle.caution(answers)
+    return [*lines, f"  {caution}"] if caution else lines
