@@ -36,7 +36,7 @@ from biograft.shipped import shelf
 from biograft.state import save_tensors
 from biograft.tasks.relatives import Relatives
 
-__all__ = ["Bundle", "check_backbone", "load", "load_backbone", "training_of"]
+__all__ = ["Bundle", "check_backbone", "load", "load_backbone", "nearest_of", "training_of"]
 
 FORMAT = 1
 WEIGHTS = "weights.safetensors"
@@ -116,9 +116,7 @@ class Bundle:
 
     def nearest(self, records: Records) -> Nearest:
         """The nearest training record of each."""
-        if isinstance(self.training, Sketch):
-            return self.training.nearest(records.sequences)
-        return nearest(records.sequences, self.training.sequences, records.alphabet)
+        return nearest_of(self.training, records)
 
     def caution(self, answers: Predictions) -> str:
         """A sentence on answers that lack what the model leans on; '' where it leans on nothing, or lacks nothing.
@@ -276,6 +274,13 @@ def _training(folder: Path, alphabet: str) -> Records | Sketch:
         return read(folder / "training.tsv.gz", alphabet=alphabet)
     except BiograftError as fault:
         raise BiograftError(f"The model '{folder}' is damaged: {fault} Or fit the model again.") from None
+
+
+def nearest_of(training: Records | Sketch, records: Records) -> Nearest:
+    """The nearest training record of each of ``records``, by alignment or by sketch."""
+    if isinstance(training, Sketch):
+        return training.nearest(records.sequences)
+    return nearest(records.sequences, training.sequences, records.alphabet)
 
 
 def training_of(name: str, alphabet: str) -> Records | Sketch | None:

@@ -8,10 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from biograft.bundle import training_of
-from biograft.data.nearest import nearest
+from biograft.bundle import nearest_of, training_of
 from biograft.data.records import Records
-from biograft.data.sketch import Sketch
 from biograft.files import digest
 from biograft.flows.baselines import Shared
 
@@ -32,9 +30,7 @@ def taught(backbone: str, asked: Records, identity: float, shared: Shared | None
         return None
 
     def search() -> dict[str, np.ndarray]:
-        if isinstance(known, Sketch):
-            return {"identity": known.nearest(asked.sequences).identity}
-        return {"identity": nearest(asked.sequences, known.sequences, asked.alphabet).identity}
+        return {"identity": nearest_of(known, asked).identity}
 
     about = digest("taught", backbone, *known.ids, *asked.ids, *asked.sequences)
     near = (shared.once(about, search) if shared else search())["identity"]

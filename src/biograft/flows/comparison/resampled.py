@@ -17,11 +17,11 @@ from biograft.errors import BiograftError
 from biograft.evaluation.comparison import Judged, judged
 from biograft.evaluation.resampled import OverSplits
 from biograft.flows.comparison.field import Field
-from biograft.flows.comparison.summary import ONE_RUN
+from biograft.flows.comparison.summary import ONE_RUN, mean, signed
 from biograft.flows.prepare import Prepared, parted_again
 from biograft.flows.recipe import Recipe
 from biograft.flows.report import intervals
-from biograft.tasks.metrics import METRICS, Metric
+from biograft.tasks.metrics import METRICS
 
 __all__ = ["SPLITS", "check_splits", "over_splits", "splits_of"]
 
@@ -82,7 +82,7 @@ class _Over:
         rows = [self._row(name, held, against_twins.get(name), against_best.get(name))
                 for name, held in self._candidates.items()]  # fmt: skip
         rows += [row for row in first["candidates"] if row["name"] not in self._candidates]  # with what went wrong
-        rows.sort(key=lambda row: -_signed(row["valid"]["value"], self._metric))
+        rows.sort(key=lambda row: -signed(row["valid"]["value"], self._metric))
         return dict(first) | {
             "title": f"{first['title']} on {len(contents)} splits",
             "data": self._data(),
@@ -91,7 +91,7 @@ class _Over:
             "winner": rows[0]["name"] if rows[0]["valid"]["value"] is not None else None,
             "best_baseline": self._best,
             "candidates": rows,
-            "baselines": [{"name": name, "valid": {"value": _mean(_values(held, "valid"))}, "test": self._test(held)}
+            "baselines": [{"name": name, "valid": {"value": mean(_values(held, "valid"))}, "test": self._test(held)}
                           for name, held in self._simple.items()],
             "learning_curve": None,
             "front": None,
@@ -109,7 +109,7 @@ class _Over:
         return OverSplits(tuple(values), self._ratio, self._families)
 
     def _valid(self, rows: Sequence[Mapping[str, Any]]) -> float:
-        return _signed(_mean(_values(rows, "valid")), self._metric)
+        return signed(mean(_values(rows, "valid")), self._metric)
 
     def _test(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         found = self._over(_values(rows, "test"))
@@ -123,21 +123,20 @@ class _Over:
     def _differences(self, ours: str, theirs: str) -> list[float]:
         """How much better one is than another, split by split, where both have an answer."""
         both = [(split[ours], split[theirs]) for split in self._found if ours in split and theirs in split]
-        sides = [[_signed(row["test"]["value"], self._metric) for row in pair] for pair in both]
+        sides = [[signed(row["test"]["value"], self._metric) for row in pair] for pair in both]
         return [one - other for one, other in sides]
 
     def _row(
         self, name: str, rows: Sequence[Mapping[str, Any]], twin: Judged | None, best: Judged | None
     ) -> dict[str, Any]:
         every = [row for content in self._contents for row in content["candidates"] if row["name"] == name]
-        others = {metric: _mean([row["other_metrics"][metric] for row in rows
-                                 if row["other_metrics"][metric] is not None])
-                  for metric in rows[0]["other_metrics"]}  # fmt: skip
+        names = rows[0]["other_metrics"]
+        others = {metric: mean([row["other_metrics"][metric] for row in rows]) for metric in names}
         valid = _values(rows, "valid")
         return dict(rows[0]) | {
             "runs": sum(row["runs"] for row in every),
             "seconds": round(float(np.mean([row["seconds"] for row in rows])), 2),
-            "valid": {"value": _mean(valid), "values": valid},
+            "valid": {"value": mean(valid), "values": valid},
             "test": self._test(rows),
             "other_metrics": others,
             "against_scratch": twin.as_dict() if twin else None,
@@ -183,16 +182,6 @@ def _by_name(content: Content) -> dict[str, Mapping[str, Any]]:
 
 def _values(rows: Sequence[Mapping[str, Any]], part: str) -> list[float]:
     return [row[part]["value"] for row in rows if row[part]["value"] is not None]
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return float(np.mean(values)) if values else None
-
-
-def _signed(value: float | None, metric: Metric) -> float:
-    if value is None:
-        return -np.inf
-    return value if metric.greater_is_better else -value
 
 
 def _summed(seconds: Sequence[Mapping[str, float]]) -> dict[str, float]:

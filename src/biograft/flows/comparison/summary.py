@@ -18,8 +18,9 @@ from biograft.flows.recipe import Recipe
 from biograft.flows.report import described, intervals, named
 from biograft.hardware import environment
 from biograft.progress import Clock
+from biograft.tasks.metrics import Metric
 
-__all__ = ["ONE_RUN", "Summary", "columns"]
+__all__ = ["ONE_RUN", "Summary", "columns", "mean", "signed"]
 
 ONE_RUN = "One run of each: the luck of a training run is in no interval. Ask for three or more with --seeds."
 
@@ -43,7 +44,7 @@ class Summary:
             best = self._best(simple)
             twins, against_best = self._verdicts(simple, best)
             rows = [self._row(one, twins.get(one), against_best.get(one)) for one in self._reports]
-        rows.sort(key=lambda row: -self._signed(row["valid"]["value"]))
+        rows.sort(key=lambda row: -signed(row["valid"]["value"], self._metric))
         winner = rows[0]["name"] if rows[0]["valid"]["value"] is not None else None
         recipe = self._fits.recipe.as_dict()
         title = f"{self._recipe.label}: {len(rows)} candidate{'s' if len(rows) > 1 else ''} compared"
@@ -67,16 +68,11 @@ class Summary:
             "seconds": {**clock.seconds, "all fits": round(sum(row["seconds"] * row["runs"] for row in rows), 2)},
         }
 
-    def _signed(self, value: float | None) -> float:
-        if value is None or not np.isfinite(value):
-            return -np.inf
-        return value if self._metric.greater_is_better else -value
-
     def _best(self, simple: Mapping[str, Simple]) -> str:
         """The baseline that does best on the validation part; without one, the first linear model."""
         if "valid" not in self._tested.parts:
             return next((name for name in simple if "linear" in name), next(iter(simple)))
-        return max(simple, key=lambda name: self._signed(simple[name].valid))
+        return max(simple, key=lambda name: signed(simple[name].valid, self._metric))
 
     def _verdicts(
         self, simple: Mapping[str, Simple], best: str
@@ -111,7 +107,7 @@ class Summary:
         """What the table says of a candidate."""
         reports, name, found = self._reports[one], self._metric.name, self._tested.candidate(one, self._limit)
         valid = [report["metrics"]["valid"][name]["value"] for report in reports if "valid" in report["metrics"]]
-        means = {metric: _mean([report["metrics"]["test"][metric]["value"] for report in reports])
+        means = {metric: mean([report["metrics"]["test"][metric]["value"] for report in reports])
                  for metric in self._prepared.kind.metrics if metric != name}  # fmt: skip
         faults = [text for (who, _, limit), text in self._fits.faults.items()
                   if (who, limit) == (one, self._limit)]  # fmt: skip
@@ -127,8 +123,8 @@ class Summary:
             "transfer": one.transfer,
             "runs": len(reports),
             "parameters": reports[0]["model"]["parameters"] if reports else None,
-            "seconds": round(_mean([report["seconds"]["total"] for report in reports]) or 0.0, 2),
-            "valid": {"value": _mean(valid), "values": valid},
+            "seconds": round(mean([report["seconds"]["total"] for report in reports]) or 0.0, 2),
+            "valid": {"value": mean(valid), "values": valid},
             "test": test,
             "other_metrics": means,
             "against_scratch": twin.as_dict() if twin else None,
@@ -174,7 +170,7 @@ class Summary:
             notes.append(ONE_RUN)
         if winner is None:
             notes.append("There is no validation part: no winner is named, for the test part must not choose one.")
-        elif self._signed(best.valid) >= self._signed(rows[0]["valid"]["value"]):
+        elif signed(best.valid, self._metric) >= signed(rows[0]["valid"]["value"], self._metric):
             notes.append("On the validation part no candidate does better than the best simple baseline.")
         first = {one: reports[0] for one, reports in self._reports.items() if reports}
         notes += cautions(next(iter(first.values())))
@@ -202,7 +198,14 @@ class Summary:
                 for (one, limit), texts in found.items()]  # fmt: skip
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
+def signed(value: float | None, metric: Metric) -> float:
+    """Turned so that more is better; what is undefined is least."""
+    if value is None or not np.isfinite(value):
+        return -np.inf
+    return value if metric.greater_is_better else -value
+
+
+def mean(values: Sequence[float | None]) -> float | None:
     """Of the values that are defined; None without any."""
     given = [value for value in values if value is not None]
     return float(np.mean(given)) if given else None
