@@ -21,7 +21,7 @@ except ImportError:  # Windows has no such locks
     fcntl = None  # type: ignore[assignment]
 
 __all__ = [
-    "atomic", "atomic_folder", "digest", "file_digest", "locked", "read_json", "sweep", "sync", "write_json",
+    "atomic", "atomic_folder", "cached", "digest", "file_digest", "locked", "read_json", "sweep", "sync", "write_json",
     "write_text",
 ]  # fmt: skip
 
@@ -132,6 +132,12 @@ def read_json(path: Path | str) -> Any:
         raise BiograftError(f"File not found: '{path}'. Check the path.") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as fault:
         raise BiograftError(f"'{path}' is not valid JSON ({fault}). It was cut or edited; make it again.") from None
+
+
+def cached(kind: str, key: str) -> Path:
+    """Where what takes long is kept between runs: below ``BIOGRAFT_CACHE`` or the user's cache. May be absent."""
+    root = os.environ.get("BIOGRAFT_CACHE") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "biograft" / kind / key
 
 
 def digest(*parts: str | bytes) -> str:

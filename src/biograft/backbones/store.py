@@ -19,7 +19,7 @@ from biograft.backbones.backbone import Backbone
 from biograft.data.batches import in_order
 from biograft.data.packed import Packed
 from biograft.errors import BiograftError
-from biograft.files import atomic, digest, locked, read_json, sweep, sync, write_json
+from biograft.files import atomic, cached, digest, locked, read_json, sweep, sync, write_json
 from biograft.hardware import Hardware, give_back_memory
 from biograft.progress import Progress
 
@@ -88,8 +88,7 @@ class Stored(Backbone):
 
 def cache_folder(backbone: Backbone, sequences: Sequence[str], pooled: bool, hardware: Hardware) -> Path:
     """Where vectors of exactly these sequences are kept between runs: ``BIOGRAFT_CACHE`` or the user's cache."""
-    root = os.environ.get("BIOGRAFT_CACHE") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "biograft" / "vectors" / _about(backbone, sequences, pooled, hardware)["key"]
+    return cached("vectors", _about(backbone, sequences, pooled, hardware)["key"])
 
 
 def _about(backbone: Backbone, sequences: Sequence[str], pooled: bool, hardware: Hardware) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from biograft.data.seeds import Candidates
 from biograft.errors import BiograftError
 from biograft.progress import Progress
 
-__all__ = ["Components", "Families", "families"]
+__all__ = ["WITHOUT", "Components", "Families", "families"]
 
+WITHOUT = "without MMseqs2"  # said where it failed
 OWN = "shared k-mers, exact alignment"
 ROUND = 60_000
 SPOKESMEN = 50
@@ -165,7 +166,7 @@ def _second_search(homology: Homology, components: Components, program: str) -> 
     except (BiograftError, OSError) as fault:  # such as no room for its files
         if program == "mmseqs":
             raise
-        return none, f"{OWN}, without MMseqs2: {fault}"
+        return none, f"{OWN}, {WITHOUT}: {fault}"
     if program == "mmseqs":
         raise BiograftError(
             f"MMseqs2 is not there: no 'mmseqs' is on the PATH and {VARIABLE} names none. Install it, or choose own."

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from biograft.data.clusters import families as find_families
+from biograft.data.kept_families import kept_families
 from biograft.data.records import Records
 from biograft.evaluation.intervals import Interval, bootstrap, class_bounds, finite
 from biograft.evaluation.report import Figures
@@ -167,7 +167,7 @@ def examine(
 ) -> Examination:  # fmt: skip
     """Prepare a part. ``families`` ``(records,)``: None finds them, at ``identity``, among these records alone."""
     if families is None:
-        families = find_families(records.sequences, records.alphabet, identity).labels
+        families = kept_families(records.sequences, records.alphabet, identity).labels
     targets, known = kind.encode(units.values)
     counted = known & units.counted
     note, found = "", len(np.unique(families))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from biograft.bundle import Bundle, load
-from biograft.data.clusters import families as find_families
+from biograft.data.kept_families import kept_families
 from biograft.data.readers import read, write_table
 from biograft.data.records import Records
 from biograft.errors import BiograftError
@@ -65,7 +65,7 @@ def evaluate(
     hardware = hardware or Hardware.choose()
     outputs = bundle.outputs(records, near, hardware=hardware, progress=progress)
     predictions = bundle.answer(records, outputs, near)
-    found = find_families(records.sequences, records.alphabet, identity)
+    found = kept_families(records.sequences, records.alphabet, identity)
     part = examine(records, units, kind, bundle.model.level, identity, seed, found.labels)
     measured = part.measure(outputs)
     report = described(f"{name}: saved model on {named(records)}", name, bundle.model.level, kind, list(masks))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from biograft.data import split as splitting
-from biograft.data.clusters import families as find_families
+from biograft.data.kept_families import kept_families
 from biograft.data.records import Records
 from biograft.data.split import Split
 from biograft.errors import BiograftError
@@ -92,7 +92,7 @@ def part_records(
         raise BiograftError(
             f"Unknown split: got '{how}', expected homology, random or column:NAME. Choose one of them."
         )
-    found = find_families(records.sequences, records.alphabet, identity, progress=progress)
+    found = kept_families(records.sequences, records.alphabet, identity, progress=progress)
     if how == "homology":
         parts = splitting.by_family(found.labels, strata, seed=seed)
     elif how == "random":
