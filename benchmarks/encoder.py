@@ -128,8 +128,8 @@ def told(contents: dict[tuple[str, str], dict[str, Any]], options: argparse.Name
         f"{options.epochs:g} epochs for every net that moves; parts drawn down to at most {SIZES['train']:,} records "
         f"to learn from (`all`; of these the seed draws the labels), {SIZES['valid']} to choose on and "
         f"{SIZES['test']:,} to answer for, the first two of at most {LONGEST} letters. Intervals are of families "
-        "(records, where there are fewer than six families) and seeds. Secondary structure was a source of the shipped encoder: its rows are of an encoder that "
-        "learned without it.\n\n"
+        "(records, where there are fewer than six families) and seeds. Secondary structure was a source of the shipped "
+        "encoder: its rows are of an encoder that learned without it.\n\n"
         + markdown(head, rows)
         + f"\n\nWith {AT} labels transfer helped on {len(helped)} of {measured} targets "
         f"({', '.join(sorted(helped)) or 'none'}).\n"
