@@ -30,6 +30,7 @@ from biograft.training import Training
 
 __all__ = ["Breakdown", "Outcome", "Standing", "Trainer"]
 
+LOGGED = 10  # steps from one line of the log to the next
 SAVING_SHARE = 0.05  # saving takes no more than this of the time, however large the model
 
 
@@ -110,6 +111,7 @@ class Trainer:
         self._best: dict[str, Tensor] = {}
         self._standing = Standing(self.steps)
         self._next_save = 0.0
+        self._unchecked: list[tuple[int, Tensor, dict[str, Tensor]]] = []  # steps, norms of gradients, losses
 
     def run(self, progress: Progress | None = None, after_step: Callable[[int], None] | None = None) -> Outcome:
         """Learn until done, from the saved state if there is one.
@@ -211,26 +213,33 @@ class Trainer:
         if parts:
             agreement["cosine"] = _meet(optimisers.parameters, *parts, project=phase.meeting == "project")
         norm = torch.nn.utils.clip_grad_norm_(optimisers.parameters, self.training.clip)
-        if not bool(norm.isfinite()):
-            self._refuse(losses)
+        self._unchecked.append((step + 1, norm, losses))
+        noted = step % LOGGED == LOGGED - 1 or step == 0
+        if noted or self.hardware.device == "cpu":  # asking a GPU means to wait for it
+            self._check()
         optimisers.step(factor)
         self._standing.step = step + 1
-        if self._standing.step % 10 == 0 or self._standing.step == 1:
+        if noted:
             shown = {name: float(loss) for name, loss in losses.items()}
             self.folder.log(step=self._standing.step, loss=shown, rate=factor, **agreement)
 
-    def _refuse(self, losses: Mapping[str, Tensor]) -> None:
+    def _check(self) -> None:
         """Weights that are not finite never reach the disk: the last good state stays."""
-        shown = ", ".join(f"{name} {float(loss):.4g}" for name, loss in losses.items())
-        raise Breakdown(
-            f"Training broke down at step {self._standing.step + 1} of {self.steps}: got a gradient that is not finite "
-            f"(loss of {shown}). Look for extreme labels, or try --precision fp32, another strategy or another seed."
-        )
+        asked, self._unchecked = self._unchecked, []
+        for step, norm, losses in asked:
+            if bool(norm.isfinite()):
+                continue
+            shown = ", ".join(f"{name} {float(loss):.4g}" for name, loss in losses.items())
+            raise Breakdown(
+                f"Training broke down at step {step} of {self.steps}: got a gradient that is not finite (loss of "
+                f"{shown}). Look for extreme labels, or try --precision fp32, another strategy or another seed."
+            )
 
     def _validate(self) -> None:
         """Keep the weights if they are the best so far; end the last phase when patience does."""
         if self.judge is None:
             return
+        self._check()
         standing = self._standing
         judgement = self.judge(self.model)
         self.folder.log(step=standing.step, valid=judgement.entry())
@@ -244,6 +253,7 @@ class Trainer:
             standing.finished |= standing.stale >= self.training.patience and standing.step >= self.training.min_steps
 
     def _save(self, optimisers: Optimisers) -> None:
+        self._check()
         began = time.monotonic()
         self._standing.log_size = self.folder.settle_log()
         sections = {
