@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from biograft.bundle import load_backbone
 from biograft.data.readers import table
 from biograft.errors import BiograftError
 from biograft.evaluation.comparison import Measured, difference, measured
 from biograft.flows.assess import FEWEST_FAMILIES
 from biograft.model import Model
+from biograft.origins import load_backbone
 from biograft.strategies.choices import strategy_of
 from biograft.tasks.levels import Sequence as SequenceLevel
 from biograft.tasks.metrics import METRICS, Metric, Predicted

@@ -11,11 +11,12 @@ import torch
 from biograft.backbones import esm2
 from biograft.backbones.baselines import CNNConfiguration, DilatedCNN
 from biograft.backbones.encoder import Encoder, EncoderConfiguration
-from biograft.bundle import Bundle, load, load_backbone
+from biograft.bundle import Bundle, load
 from biograft.data.alphabet import PROTEIN
 from biograft.data.records import Records
 from biograft.errors import BiograftError
 from biograft.model import LinearHead, Model
+from biograft.origins import load_backbone
 from biograft.tasks.classification import Classification
 from biograft.tasks.levels import Sequence
 from biograft.tasks.regression import Regression

@@ -26,7 +26,6 @@ import torch
 
 from biograft.backbones.backbone import Backbone
 from biograft.backbones.bytenet import ByteNet, ByteNetConfiguration
-from biograft.bundle import load_backbone
 from biograft.data.alphabet import PROTEIN
 from biograft.data.readers import read
 from biograft.data.split import Split, by_column
@@ -38,6 +37,7 @@ from biograft.flows.pretrain_recipe import PretrainRecipe
 from biograft.flows.sources import examples
 from biograft.hardware import Hardware
 from biograft.model import LinearHead, Model
+from biograft.origins import load_backbone
 from biograft.strategies.frozen import SOLVERS
 from biograft.tasks.metrics import METRICS
 from biograft.tasks.task import Task

@@ -24,7 +24,7 @@ from torch import nn
 
 from biograft.backbones import esm2, native
 from biograft.backbones.encoder import Encoder
-from biograft.bundle import Bundle, load, load_backbone
+from biograft.bundle import Bundle, load
 from biograft.data.nearest import Nearest
 from biograft.data.readers import read, table
 from biograft.data.records import Records
@@ -33,6 +33,7 @@ from biograft.errors import BiograftError
 from biograft.files import read_json, write_json, write_text
 from biograft.flows.evaluate import evaluate
 from biograft.hardware import Hardware
+from biograft.origins import load_backbone
 from biograft.run import RunFolder, read_recipe
 from biograft.shipped import shelf
 from biograft.tasks.relatives import Relatives

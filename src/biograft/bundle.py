@@ -17,10 +17,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from biograft import catalog
-from biograft.backbones import checkpoint, esm2, huggingface, native
 from biograft.backbones.backbone import Backbone
+from biograft.backbones.folder import open_folder
 from biograft.backbones.mix import LayerMix
-from biograft.data.alphabet import named
 from biograft.data.nearest import Nearest, nearest
 from biograft.data.readers import read, write_table
 from biograft.data.records import Records
@@ -36,7 +35,7 @@ from biograft.shipped import shelf
 from biograft.state import save_tensors
 from biograft.tasks.relatives import Relatives
 
-__all__ = ["Bundle", "check_backbone", "load", "load_backbone", "nearest_of", "training_of"]
+__all__ = ["Bundle", "load", "nearest_of", "training_in"]
 
 FORMAT = 1
 WEIGHTS = "weights.safetensors"
@@ -222,7 +221,7 @@ def _backbone(about: dict[str, Any], folder: Path) -> Backbone:
             [one.name for one in shipped],
             "Install biograft again.",
         )
-    backbone = _checkpoint(found.folder, found.card["encoder"]["alphabet"], "")
+    backbone = open_folder(found.folder, found.card["encoder"]["alphabet"])
     if (there := backbone.fingerprint()) != about["fingerprint"]:
         raise BiograftError(
             f"The model '{folder}' was made on other weights of '{found.name}': got {there}, expected "
@@ -251,7 +250,7 @@ def load(path: Path | str) -> Bundle:
     model.requires_grad_(False)
     model.eval()
     model.backbone.pretrained = any(True for _ in model.backbone.parameters())
-    training = _training(folder, model.backbone.alphabet.name)
+    training = training_in(folder, model.backbone.alphabet.name)
     known = (folder / RELATIVES).is_file() or about.get("relatives", False)
     relatives = _relatives(folder / RELATIVES, len(training), model.kind.width) if known else None
     return Bundle(model, about["label"], training, about["half_width"], about["card"], encoder, relatives)
@@ -267,7 +266,8 @@ def _relatives(path: Path, records: int, classes: int) -> Relatives:
     return found
 
 
-def _training(folder: Path, alphabet: str) -> Records | Sketch:
+def training_in(folder: Path, alphabet: str) -> Records | Sketch:
+    """What the model in a folder learned from. Raises BiograftError where that is damaged."""
     try:
         if (folder / "neighbours.npz").is_file():
             return Sketch.load(folder / "neighbours.npz")
@@ -281,73 +281,3 @@ def nearest_of(training: Records | Sketch, records: Records) -> Nearest:
     if isinstance(training, Sketch):
         return training.nearest(records.sequences)
     return nearest(records.sequences, training.sequences, records.alphabet)
-
-
-def training_of(name: str, alphabet: str) -> Records | Sketch | None:
-    """What a trained model, named as a backbone is, learned its own task from; None for other backbones."""
-    if name in _names():
-        return None
-    found = next((folder for folder in (Path(name), Path(name) / "model") if (folder / "model.json").is_file()), None)
-    return _training(found, alphabet) if found else None
-
-
-def _checkpoint(folder: Path, alphabet: str, origin: str) -> Backbone:
-    if native.reads(folder):
-        return native.load(folder)
-    return esm2.load(folder) if esm2.reads(folder) else checkpoint.load(folder, alphabet, origin)
-
-
-def _names() -> list[str]:
-    """All names of backbones that stand for something without a path."""
-    shipped = [found.name for found in shelf.backbones()]
-    return [*catalog.names("backbones"), *shipped, *(known.name for known in catalog.CHECKPOINTS)]
-
-
-def check_backbone(name: str) -> None:
-    """Raise BiograftError for what :func:`load_backbone` could not even look for."""
-    known = _names()
-    if name not in known and not Path(name).exists() and not huggingface.is_name(name):
-        raise catalog.unknown("backbone", name, known, "See: biograft list backbones.")
-
-
-def load_backbone(name: str, alphabet: str) -> Backbone:
-    """A backbone by its name in the catalog or in the package, from a trained model's folder, or from a checkpoint in
-    the Hugging Face layout: its folder, its short name, or OWNER/NAME or OWNER/NAME@REVISION.
-
-    Raises BiograftError for an unknown name, or a backbone of another alphabet.
-    """
-    if name in catalog.names("backbones"):
-        return catalog.resolve("backbones", name)(named(alphabet))
-    backbone = _with_weights(name, alphabet)
-    if backbone.alphabet.name != alphabet:
-        raise BiograftError(
-            f"Backbone '{name}' reads {backbone.alphabet.name}: the table holds {alphabet}. Choose another --backbone."
-        )
-    return backbone
-
-
-def _with_weights(name: str, alphabet: str) -> Backbone:
-    check_backbone(name)
-    if (shipped := shelf.find(name, shelf.backbones())) is not None:
-        backbone = _checkpoint(shipped.folder, alphabet, "")
-        if shipped.card.get("fingerprint", (there := backbone.fingerprint())) != there:
-            raise BiograftError(
-                f"The weights of '{name}' in '{shipped.folder}' are not those of its card: got {there}, expected "
-                f"{shipped.card['fingerprint']}. Install biograft again."
-            )
-        return backbone
-    published = {known.name: known.repository for known in catalog.CHECKPOINTS}
-    name = published.get(name, name)
-    folder, origin = Path(name), ""
-    if not folder.exists() and huggingface.is_name(name):
-        folder, origin = huggingface.fetch(name)
-    if (folder / "model" / "config.json").is_file():
-        folder = folder / "model"  # a pretraining run
-    if (folder / "config.json").is_file():
-        return _checkpoint(folder, alphabet, origin)
-    if not any((place / "model.json").is_file() for place in (folder, folder / "model")):
-        raise BiograftError(
-            f"'{name}' is no backbone: it holds neither config.json, as a checkpoint does, nor model.json, as a model "
-            "does. Take the whole checkpoint; a run is a backbone once it is finished."
-        )
-    return load(folder).model.backbone

@@ -12,6 +12,7 @@ LAYERS = (
     ("flows",),
     ("trainer",),
     ("optimisers", "gradients", "training"),
+    ("origins",),
     ("strategies", "bundle"),
     ("judgement", "heads"),
     ("evaluation", "model"),

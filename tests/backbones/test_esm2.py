@@ -12,10 +12,10 @@ from torch import Tensor
 
 from biograft.backbones import esm2
 from biograft.backbones.encoder import ESM2_VOCABULARY, Encoder, EncoderConfiguration
-from biograft.bundle import load_backbone
 from biograft.data.alphabet import DNA, PROTEIN
 from biograft.data.packed import Packed
 from biograft.errors import BiograftError
+from biograft.origins import load_backbone
 
 SMALL = EncoderConfiguration(layers=2, width=16, heads=2, max_length=50)
 

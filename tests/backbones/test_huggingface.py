@@ -24,11 +24,12 @@ from biograft.backbones.backbone import Backbone
 from biograft.backbones.encoder import ESM2_VOCABULARY, Encoder
 from biograft.backbones.huggingface import HuggingFace
 from biograft.backbones.store import embed
-from biograft.bundle import Bundle, load, load_backbone
+from biograft.bundle import Bundle, load
 from biograft.data.packed import Packed
 from biograft.data.records import Records
 from biograft.errors import BiograftError
 from biograft.model import LinearHead, Model
+from biograft.origins import load_backbone
 from biograft.tasks.levels import Residue, Sequence
 from biograft.tasks.regression import Regression
 

@@ -14,10 +14,10 @@ from biograft import state
 from biograft.backbones import esm2, native
 from biograft.backbones.bytenet import ByteNet, ByteNetConfiguration
 from biograft.backbones.encoder import Encoder, EncoderConfiguration
-from biograft.bundle import load_backbone
 from biograft.data.alphabet import PROTEIN
 from biograft.data.packed import Packed
 from biograft.errors import BiograftError
+from biograft.origins import load_backbone
 
 SMALL = ByteNetConfiguration(layers=3, width=16, kernel=3, dilations=(1, 2))
 

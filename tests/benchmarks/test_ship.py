@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 from biograft.backbones import esm2, native
 from biograft.backbones.bytenet import ByteNet, ByteNetConfiguration
 from biograft.backbones.encoder import Encoder, EncoderConfiguration
-from biograft.bundle import load, load_backbone
+from biograft.bundle import load
 from biograft.cli import app
 from biograft.data.alphabet import PROTEIN
 from biograft.data.generated import World
@@ -26,6 +26,7 @@ from biograft.data.packed import Packed
 from biograft.data.readers import write_table
 from biograft.errors import BiograftError
 from biograft.files import write_json
+from biograft.origins import load_backbone
 from biograft.shipped import shelf
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks" / "pretraining"

@@ -8,13 +8,14 @@ import torch
 
 from biograft.backbones import esm2
 from biograft.backbones.encoder import Encoder, EncoderConfiguration
-from biograft.bundle import Bundle, load_backbone
+from biograft.bundle import Bundle
 from biograft.data.alphabet import PROTEIN
 from biograft.data.sketch import Sketch
 from biograft.files import write_json
 from biograft.flows.first_answers import first_answers
 from biograft.flows.proteins import WELL_KNOWN
 from biograft.model import LinearHead, Model
+from biograft.origins import load_backbone
 from biograft.shipped import shelf
 from biograft.tasks.classification import Classification
 from biograft.tasks.levels import Residue, Sequence

@@ -10,7 +10,7 @@ import torch
 
 from biograft.backbones.backbone import Backbone
 from biograft.backbones.baselines import CNNConfiguration, DilatedCNN
-from biograft.bundle import Bundle, load, load_backbone
+from biograft.bundle import Bundle, load
 from biograft.data.alphabet import PROTEIN
 from biograft.data.generated import World
 from biograft.data.packed import Packed
@@ -18,6 +18,7 @@ from biograft.data.records import Records
 from biograft.flows import fit as flow
 from biograft.flows.fit import Recipe, Result, fit_recipe
 from biograft.model import LinearHead, Model
+from biograft.origins import load_backbone
 from biograft.tasks.levels import Residue
 from biograft.tasks.regression import Regression
 from biograft.tasks.task import LabelKind, Level

@@ -11,7 +11,6 @@ from safetensors.torch import load_file
 
 from biograft.backbones import esm2, native
 from biograft.backbones.bytenet import ByteNet, ByteNetConfiguration
-from biograft.bundle import load_backbone
 from biograft.data.alphabet import PROTEIN
 from biograft.data.corpus import hold_out
 from biograft.data.generated import World
@@ -22,6 +21,7 @@ from biograft.errors import BiograftError
 from biograft.files import locked
 from biograft.flows.pretrain import pretrain, summary
 from biograft.flows.pretrain_recipe import PretrainRecipe
+from biograft.origins import load_backbone
 
 TINY = {
     "layers": 1,

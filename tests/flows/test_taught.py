@@ -8,7 +8,7 @@ import torch
 
 import biograft
 from biograft.backbones.baselines import CNNConfiguration, DilatedCNN
-from biograft.bundle import Bundle, training_of
+from biograft.bundle import Bundle
 from biograft.data.alphabet import PROTEIN
 from biograft.data.generated import World
 from biograft.data.readers import write_table
@@ -17,6 +17,7 @@ from biograft.data.sketch import Sketch
 from biograft.flows.baselines import Shared
 from biograft.flows.taught import taught
 from biograft.model import LinearHead, Model
+from biograft.origins import training_of
 from biograft.tasks.classification import Classification
 from biograft.tasks.levels import Sequence
 

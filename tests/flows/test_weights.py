@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from biograft.backbones.baselines import CNNConfiguration, DilatedCNN
-from biograft.bundle import Bundle, load_backbone
+from biograft.bundle import Bundle
 from biograft.data.alphabet import PROTEIN
 from biograft.data.generated import World
 from biograft.data.records import Records
@@ -16,6 +16,7 @@ from biograft.errors import BiograftError
 from biograft.flows import fit as flow
 from biograft.flows.fit import Recipe, Result, fit_recipe
 from biograft.model import LinearHead, Model
+from biograft.origins import load_backbone
 from biograft.run import RunFolder, read_recipe, toml
 from biograft.tasks.classification import Classification
 from biograft.tasks.levels import Sequence

@@ -52,9 +52,9 @@ def embed(
 ) -> None:
     """Vectors of all sequences, for numpy. Stopped at any moment, the same command goes on where it was."""
     from biograft.backbones.store import embed as run
-    from biograft.bundle import load_backbone
     from biograft.data.readers import read, write_table
     from biograft.hardware import Hardware
+    from biograft.origins import load_backbone
 
     if pool not in ("none", "mean"):
         raise BiograftError(f"Unknown value for --pool: got '{pool}', expected none or mean. Choose one of them.")

@@ -15,7 +15,6 @@ from biograft.backbones import esm2, native
 from biograft.backbones.bytenet import ByteNet, ByteNetConfiguration
 from biograft.backbones.encoder import ESM2_VOCABULARY, Encoder, EncoderConfiguration
 from biograft.backbones.language import LanguageBackbone
-from biograft.bundle import load_backbone
 from biograft.data.alphabet import Alphabet, named
 from biograft.data.corpus import Corpus, HeldOut, MaskedStream, Masking, hold_out
 from biograft.data.examples import ExampleStream
@@ -29,6 +28,7 @@ from biograft.flows.sources import Choice, examples, load_source
 from biograft.hardware import Hardware, environment
 from biograft.judgement import Judge, Judgement, by_part
 from biograft.model import LinearHead, Model, SharedBackbone
+from biograft.origins import load_backbone
 from biograft.progress import Clock, Stages
 from biograft.run import RunFolder
 from biograft.strategies.pretraining import CORPUS, Pretraining, masked_scores

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from biograft.backbones.backbone import Backbone
-from biograft.bundle import load_backbone
 from biograft.data.readers import read, write_table
 from biograft.data.records import Records
 from biograft.data.split import Split
@@ -20,6 +19,7 @@ from biograft.flows.promise import NUMBERS, PROBES, SOURCE_NUMBERS, apart, numbe
 from biograft.flows.recipe import Recipe
 from biograft.flows.workshop import means_told, pooled
 from biograft.hardware import Hardware
+from biograft.origins import load_backbone
 from biograft.progress import Clock, Stages
 from biograft.tasks.task import Task
 

@@ -7,9 +7,9 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from biograft import catalog
-from biograft.bundle import check_backbone
 from biograft.data.alphabet import named
 from biograft.errors import BiograftError
+from biograft.origins import check_backbone
 
 __all__ = ["POOLS", "SAMPLINGS", "SCHEDULES", "Recipe", "check_weight"]
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from biograft.bundle import nearest_of, training_of
+from biograft.bundle import nearest_of
 from biograft.data.records import Records
 from biograft.files import digest
 from biograft.flows.baselines import Shared
+from biograft.origins import training_of
 
 __all__ = ["taught"]
 

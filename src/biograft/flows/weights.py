@@ -3,9 +3,9 @@
 import torch
 
 from biograft import catalog
-from biograft.bundle import load_backbone
 from biograft.errors import BiograftError
 from biograft.flows.recipe import Recipe
+from biograft.origins import load_backbone
 from biograft.run import RunFolder, read_recipe
 
 __all__ = ["fingerprint_of"]

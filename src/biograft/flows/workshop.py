@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from biograft.backbones.backbone import Backbone
-from biograft.bundle import load_backbone
 from biograft.data.records import Records
 from biograft.errors import BiograftError
 from biograft.flows.answers import SOURCE_ANSWERS, keep
@@ -24,6 +23,7 @@ from biograft.flows.unlabelled import UNLABELLED, Unlabelled, check_unlabelled
 from biograft.flows.usual import usual
 from biograft.hardware import Hardware
 from biograft.model import Model
+from biograft.origins import load_backbone
 from biograft.progress import Clock
 from biograft.run import RunFolder
 from biograft.strategies.choices import strategy_of

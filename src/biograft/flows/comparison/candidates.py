@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from biograft import catalog
-from biograft.bundle import load_backbone
 from biograft.errors import BiograftError
 from biograft.files import digest
 from biograft.flows.comparison.field import AUTO, Field, parted
@@ -15,6 +14,7 @@ from biograft.flows.recipe import Recipe
 from biograft.flows.sources import SOURCE
 from biograft.flows.unlabelled import UNLABELLED
 from biograft.flows.usual import compared
+from biograft.origins import load_backbone
 from biograft.tasks.task import Level
 
 __all__ = ["TWIN", "Candidate", "candidates"]
