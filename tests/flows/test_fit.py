@@ -87,13 +87,15 @@ def test_every_choice_of_learning_is_an_argument_in_python_too(monkeypatch: pyte
     heard: list[Recipe] = []
     monkeypatch.setattr(flow, "fit_recipe", lambda recipe, *out, **more: heard.append(recipe))
     fit("t.csv", "y", strategy="joint", options=["project=true"], source="s.csv", source_label="z", weight=2.0,
-        unlabelled=Path("u.fasta"), sampling="balanced", logit_adjustment=0.5)  # fmt: skip
+        source_mask=["seen"], unlabelled=Path("u.fasta"), sampling="balanced", logit_adjustment=0.5, pool="mean",
+        device="cpu", precision="fp32")  # fmt: skip
     fit("t.csv", "y", source="s.csv", source_label="z", weight=float("inf"))
     fit("t.csv", "y")
     usual = {"table": "t.csv", "label": "y"}
     assert heard == [
         Recipe(**usual, strategy="joint", strategy_option=("project=true",), source="s.csv", source_label="z",
-               lambda_="2", unlabelled="u.fasta", sampling="balanced", logit_adjustment=0.5),
+               source_mask=("seen",), lambda_="2", unlabelled="u.fasta", sampling="balanced", logit_adjustment=0.5,
+               pool="mean", device="cpu", precision="fp32"),
         Recipe(**usual, source="s.csv", source_label="z", lambda_="inf"),
         Recipe(**usual),
     ]  # fmt: skip

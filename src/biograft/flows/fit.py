@@ -74,6 +74,7 @@ def fit(
     options: Sequence[str] = (),
     source: str | Path = "",
     source_label: str = "",
+    source_mask: Sequence[str] = (),
     source_task: str | None = None,
     weight: float | str = "",
     unlabelled: str | Path | None = None,
@@ -85,7 +86,10 @@ def fit(
     sampling: str | None = None,
     logit_adjustment: float | None = None,
     relatives: bool | None = None,
+    pool: str = "auto",
     seed: int = 0,
+    device: str = "auto",
+    precision: str = "auto",
     progress: Stages | None = None,
 ) -> Result:
     """Train, test, report and save.
@@ -99,7 +103,8 @@ def fit(
         backbone: name in the catalog, a trained model's folder or a checkpoint's folder.
         strategy: name in the catalog, or ``auto``.
         options: ``NAME=VALUE``, choices of the strategy.
-        source: table that the strategy ``joint`` learns together with this one, and its ``source_label``.
+        source: table that the strategy ``joint`` learns together with this one, with its ``source_label`` and the
+            columns ``source_mask`` of residues that count.
         source_task: kind of its labels, where numbers are names of classes, say; None: seen from them.
         weight: λ, of this table against the source's 1: a number, ``inf``, ``rising`` or ``learned``; '' for 1.
         unlabelled: file of sequences of the domain in which the model will be used, for the strategies that read it.
@@ -112,6 +117,8 @@ def fit(
         sampling: ``balanced`` draws every class equally often; None: every record once per pass.
         logit_adjustment: strength of the correction for class shares in the loss; None for none.
         relatives: let the class of the nearest training record count as far as relatives share classes.
+        pool: what of a sequence's vectors is read: ``mean``, ``positions`` or ``auto``.
+        device: ``cpu``, ``cuda`` or ``auto``; ``precision``: ``fp32``, ``bf16`` or ``auto``.
         progress: hears ``(stage, done, total)``.
 
     Raises:
@@ -123,6 +130,7 @@ def fit(
         table="" if isinstance(table, Records) else str(table), label=task.label, level=task.level, task=task.kind,
         mask=task.masks, split=how, identity=identity, backbone=backbone, strategy=strategy,
         strategy_option=tuple(options), source=str(source), source_label=source_label, source_task=source_task,
+        source_mask=tuple(source_mask), pool=pool, device=device, precision=precision,
         lambda_=f"{weight:g}" if isinstance(weight, float) else str(weight),
         unlabelled=None if unlabelled is None else str(unlabelled), train_limit=train_limit, refit=refit, epochs=epochs,
         minutes=minutes, sampling=sampling, logit_adjustment=logit_adjustment, relatives=relatives, seed=seed,

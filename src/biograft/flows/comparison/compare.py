@@ -71,6 +71,7 @@ def compare(
     limits: Sequence[int | str] = (),
     source: str | Path = "",
     source_label: str = "",
+    source_mask: Sequence[str] = (),
     source_task: str | None = None,
     lambdas: Sequence[float | str] = (),
     unlabelled: str | Path | None = None,
@@ -81,7 +82,10 @@ def compare(
     sampling: str | None = None,
     logit_adjustment: float | None = None,
     seed: int = 0,
+    pool: str = "auto",
     jobs: int = 1,
+    device: str = "auto",
+    precision: str = "auto",
     progress: Stages | None = None,
 ) -> Comparison:
     """Fit every strategy on every backbone, several times, and say which differences are real.
@@ -99,13 +103,16 @@ def compare(
         splits: so many random splits, on each of which all are compared; answers are over all of them. None: one.
         options: ``STRATEGY:NAME=VALUE``, for all candidates of that strategy.
         limits: numbers of training records, and ``"all"``: a learning curve.
-        source: table that strategies such as ``joint`` learn together with this one, and its ``source_label``.
+        source: table that strategies such as ``joint`` learn together with this one, with its ``source_label`` and the
+            columns ``source_mask`` of residues that count.
         source_task: kind of its labels, where numbers are names of classes, say; None: seen from them.
         lambdas: weights of this table against the source's 1; several make a front.
         unlabelled: file of sequences of the domain in which a model will be used, for the strategies that read it.
         minutes: for each run of ``auto``; None: 2.
         sampling: ``balanced`` draws every class equally often; None: every record once per pass.
         logit_adjustment: strength of the correction for class shares in the loss; None for none.
+        pool: what of a sequence's vectors is read: ``mean``, ``positions`` or ``auto``.
+        device: ``cpu``, ``cuda`` or ``auto``; ``precision``: ``fp32``, ``bf16`` or ``auto``.
         jobs: processes at a time; with more than one, call it below ``if __name__ == "__main__"``.
         progress: hears ``(stage, done, total)``.
 
@@ -118,8 +125,9 @@ def compare(
         table="" if isinstance(table, Records) else str(table), label=task.label, level=task.level, task=task.kind,
         mask=task.masks, split=split if isinstance(split, str) else "given", identity=identity,
         train_limit=train_limit, epochs=epochs, seed=seed, source=str(source), source_label=source_label,
-        source_task=source_task, unlabelled=None if unlabelled is None else str(unlabelled), sampling=sampling,
-        logit_adjustment=logit_adjustment,
+        source_mask=tuple(source_mask), source_task=source_task,
+        unlabelled=None if unlabelled is None else str(unlabelled), sampling=sampling,
+        logit_adjustment=logit_adjustment, pool=pool, device=device, precision=precision,
     )  # fmt: skip
     weights = tuple(f"{one:g}" if isinstance(one, float) else str(one) for one in lambdas)
     entrants = Field(
