@@ -188,6 +188,12 @@ def _spread(count: int, most: int = 12) -> list[int]:
     return sorted({round(place) for place in np.linspace(0, count - 1, min(most, count)).tolist()})
 
 
+def _stands_on(encoder: Mapping[str, Any]) -> str:
+    if encoder.get("moved"):
+        return f"All weights were learned further from the encoder `{encoder['name']}`, and are stored as bfloat16."
+    return f"A head on the encoder `{encoder['name']}` ({encoder['fingerprint']}), which rests."
+
+
 def model_card(name: str, card: Mapping[str, Any]) -> str:
     """MODEL_CARD.md of a model that answers."""
     near, encoder = card["nearest"], card["encoder"]
@@ -205,8 +211,7 @@ def model_card(name: str, card: Mapping[str, Any]) -> str:
         [
             f"# {name}",
             "",
-            f"Answers: {card['question']}. A head on the encoder `{encoder['name']}` ({encoder['fingerprint']}), which "
-            f"rests. `biograft predict {name} my.fasta`",
+            f"Answers: {card['question']}. {_stands_on(encoder)} `biograft predict {name} my.fasta`",
             "",
             f"Licence of the weights: {card['licence']}. {card['attribution']}.",
             "",

@@ -2,17 +2,19 @@
 
     python benchmarks/pretraining/ship.py encoder runs/encoder protein-small [--after REPORT --mean-with ENCODER]
     biograft fit ss.tsv.gz --label ss3 --mask resolved --backbone protein-small --strategy frozen --out runs/ss3
-    python benchmarks/pretraining/ship.py model runs/ss3 secondary-structure [--related TABLE]
+    python benchmarks/pretraining/ship.py model runs/ss3 secondary-structure [--related TABLE] [--with-encoder]
 
 An encoder's weights are rounded to bfloat16 first: models must be fitted on the shipped folder, not on the run. A model
 is its head alone, with the name and fingerprint of the encoder and a sketch of its training records: no sequence goes
-into the package. Where relatives have a say (`fit --relatives`), how far is found anew through the sketch, and so are
+into the package. One that moved the encoder (`--with-encoder`) holds all its weights, in bfloat16 too, with which it
+is measured again. Where relatives have a say (`fit --relatives`), how far is found anew through the sketch, and so are
 the numbers of the test part. Each gets a card, MODEL_CARD.md.
 """
 
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -113,10 +115,11 @@ def _curve(run: RunFolder, report: Mapping[str, Any]) -> list[dict[str, float]]:
     ]
 
 
-def ship_model(run: Path, name: str, encoder: str, related: Path | None = None) -> Path:
+def ship_model(run: Path, name: str, encoder: str, related: Path | None = None, with_encoder: bool = False) -> Path:
     """The finished fit's head on the shipped encoder, with a sketch of its training records and its card.
 
     Args:
+        with_encoder: the fit moved the encoder: all its weights are shipped, rounded, and measured again.
         related: records drawn as the training part was, of which many have relatives there: measured for the card too.
     """
     report = RunFolder(run).report()
@@ -129,26 +132,34 @@ def ship_model(run: Path, name: str, encoder: str, related: Path | None = None) 
     if not isinstance(bundle.training, Records):
         raise BiograftError(f"'{run}' holds a sketch only: got a shipped model, expected a run. Name the fit's folder.")
     fingerprint = load_backbone(encoder, bundle.model.backbone.alphabet.name).fingerprint()
-    if bundle.model.backbone.fingerprint() != fingerprint:
+    if bundle.model.backbone.fingerprint() != fingerprint and not with_encoder:
         raise BiograftError(
             f"'{run}' does not stand on '{encoder}' as it is shipped: got other weights, expected {fingerprint}. "
-            f"Fit it with --backbone {encoder} --strategy frozen."
+            f"Fit it with --backbone {encoder} --strategy frozen, or ship all its weights: --with-encoder."
         )
     training = bundle.training
     sketch = Sketch.of(training.ids, training.sequences)
     tested, told = _tested(run, bundle)
-    card = _model_card(name, report, bundle, {"name": encoder, "fingerprint": fingerprint})
+    if with_encoder:
+        _round(bundle.model)
+        fingerprint = bundle.model.backbone.fingerprint()
+    card = _model_card(name, report, bundle, {"name": encoder, "fingerprint": fingerprint, "moved": with_encoder})
     card["nearest"] = _nearest_error(sketch, tested, told)
-    arrays = (sketch.hashes, sketch.digests, *(value.numpy() for value in bundle.model.head.state_dict().values()))
-    _check_size(name, 1e-6 * sum(array.nbytes for array in arrays), LARGEST_MODEL)
-    small = replace(bundle, training=sketch, encoder=encoder, card=card)
+    weights = (bundle.model if with_encoder else bundle.model.head).state_dict().values()
+    size = sum(array.nbytes for array in (sketch.hashes, sketch.digests))
+    size += sum(value.numel() * (2 if with_encoder else value.element_size()) for value in weights)
+    _check_size(name, 1e-6 * size, LARGEST_MODEL)
+    small = replace(bundle, training=sketch, encoder="" if with_encoder else encoder, card=card)
+    if with_encoder:
+        card |= _measured_again(small, tested, card["measured"])
     if bundle.relatives is not None:
         small = replace(small, relatives=_by_sketch(bundle.relatives, training, run))
         card |= _measured_again(small, tested, card["measured"])
     if related is not None:
         card["related"] = _related(small, related)
     folder = shelf.ROOT / name
-    small.save(folder)
+    kept = replace(small, model=deepcopy(small.model).to(torch.bfloat16)) if with_encoder else small
+    kept.save(folder)
     write_text(folder / "MODEL_CARD.md", model_card(name, card))
     _check_answers(bundle, load(name), tested)
     return folder
@@ -166,8 +177,16 @@ def _by_sketch(relatives: Relatives, training: Records, run: Path) -> Relatives:
     return Relatives.learned(relatives.codes, training.sequences, search, 0, families)
 
 
+def _round(model: nn.Module) -> None:
+    """To what bfloat16 can hold, still in single precision."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(parameter.bfloat16().float())
+
+
 def _measured_again(small: Bundle, tested: Records, measured: Mapping[str, Any]) -> dict[str, Any]:
-    metrics = evaluate(small, tested, hardware=Hardware())["metrics"]["test"]
+    masks = tuple(small.card["recipe"].get("mask", ()))
+    metrics = evaluate(small, tested, masks=masks, hardware=Hardware())["metrics"]["test"]
     return {"metrics": metrics, "measured": {**measured, **metrics[measured["metric"]]}}
 
 
@@ -270,12 +289,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--after", type=Path, help="report.json of the run from which an encoder went on")
     parser.add_argument("--mean-with", type=Path, help="folder of that run's encoder, to ship the mean of both")
     parser.add_argument("--related", type=Path, help="table of records with relatives in training, to measure on too")
+    parser.add_argument("--with-encoder", action="store_true", help="ship all weights of a model that moved them")
     chosen = parser.parse_args(arguments)
     try:
         if chosen.what == "encoder":
             folder = ship_encoder(chosen.run, chosen.name, chosen.after, chosen.mean_with)
         else:
-            folder = ship_model(chosen.run, chosen.name, chosen.encoder, chosen.related)
+            folder = ship_model(chosen.run, chosen.name, chosen.encoder, chosen.related, chosen.with_encoder)
     except BiograftError as fault:
         print(f"Error: {fault}", file=sys.stderr)
         return 2

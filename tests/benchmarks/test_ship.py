@@ -226,6 +226,37 @@ def test_embed_and_evaluate_by_name(made: Made, tmp_path: Path) -> None:
     assert json.loads(done.stdout)["data"]["n_test"] == 54
 
 
+def test_a_model_that_moved_its_encoder_brings_all_its_weights(
+    ship: ModuleType, made: Made, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, moved = tmp_path / "shipped", tmp_path / "moved"
+    shutil.copytree(made.root, root)
+    monkeypatch.setattr(shelf, "ROOT", root)
+    done = run(f"fit {made.table} --label label --backbone {NAME} --strategy full --epochs 1 --out {moved} --quiet")
+    assert done.exit_code == 0, done.output
+    words = ["model", str(moved), "localization", "--encoder", NAME]
+    assert ship.main(words) == 2
+    assert "or ship all its weights: --with-encoder" in capsys.readouterr().err
+    assert ship.main([*words, "--with-encoder"]) == 0
+    card = capsys.readouterr().out
+    assert f"All weights were learned further from the encoder `{NAME}`, and are stored as bfloat16." in card
+    assert f"from {NAME}" in run("list models").output
+    with safe_open(root / "localization" / "weights.safetensors", framework="pt") as file:
+        kinds = {str(file.get_tensor(name).dtype) for name in file.keys() if "inv_freq" not in name}  # noqa: SIM118
+    assert kinds == {"torch.bfloat16"}
+    shutil.rmtree(root / NAME)  # it stands alone
+    shipped, whole = load("localization"), load(moved)
+    assert (
+        whole.model.backbone.fingerprint()
+        != shipped.model.backbone.fingerprint()
+        == shipped.card["encoder"]["fingerprint"]
+    )
+    ship._round(whole.model)
+    asked = ["MKTAYIAKQRQISFVK", "GSHMLEDPVDAFW"]
+    one, other = (side.predict(asked).predicted.scores for side in (whole, shipped))
+    assert one is not None and other is not None and np.array_equal(one, other)
+
+
 def test_other_weights_of_the_encoder_are_refused(made: Made, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     root = tmp_path / "shipped"
     shutil.copytree(made.root, root)

@@ -69,10 +69,9 @@ class Shipped:
                 f", none with a near relative in training; accuracy {related['metrics']['accuracy']['value']:.3f} on "
                 f"{related['records']:,} further ones, {related['named']:.0%} of which have one"
             )
-        return (
-            f"{self.card['question']}; {number}; on {self.card['encoder']['name']}, {self.megabytes:.1f} MB, weights "
-            f"{self.card['licence']}"
-        )
+        encoder = self.card["encoder"]
+        stands = f"{'from' if encoder.get('moved') else 'on'} {encoder['name']}"
+        return f"{self.card['question']}; {number}; {stands}, {self.megabytes:.1f} MB, weights {self.card['licence']}"
 
 
 def backbones() -> list[Shipped]:
