@@ -81,7 +81,8 @@ def compared(name: str, limit: str, options: argparse.Namespace) -> None:
     if not backbone:
         print(f"{name} was a source of the shipped encoder: give --left-out, an encoder that learned without it")
         return
-    words = [sys.executable, "-m", "biograft", "compare", drawn(target, options.work / "tables" / f"{name}.tsv")]
+    table = drawn(target, options.work / f"tables-{LONGEST}" / f"{name}.tsv")
+    words = [sys.executable, "-m", "biograft", "compare", table]
     words += ["--label", target.label, *target.options, "--split", "column:set", "--backbones", backbone]
     words += ["--strategies", options.strategies, "--limits", limit, "--epochs", options.epochs]
     words += ["--seeds", options.seeds, "--jobs", options.jobs, "--out", out, "--quiet"]

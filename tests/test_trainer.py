@@ -283,6 +283,19 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(tmp_path:
     assert made[0] == 31
 
 
+@pytest.mark.parametrize("judged", [False, True])
+def test_a_machine_that_is_asked_later_names_the_same_step_and_keeps_nothing(tmp_path: Path, judged: bool) -> None:
+    later = Hardware("cpu:0")  # not named as the processor is: treated like a GPU
+    net = model()
+    phase = Phase((Group(tuple(net.parameters()), 1e-3),), terms=(Term("target", _breaks_at(33)),))
+    training = replace(TRAINING, every=35 if judged else STEPS, save_seconds=1e9)
+    loop = trainer(tmp_path, net, phases=[phase], hardware=later, training=training)
+    with pytest.raises(BiograftError, match=r"step 33 of 60: got a gradient that is not finite \(loss of target nan\)"):
+        loop.run()
+    assert not loop.folder.state_path.exists()
+    assert not [entry for entry in loop.folder.history() if "valid" in entry]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -132,7 +132,14 @@ def ship_model(run: Path, name: str, encoder: str, related: Path | None = None, 
     if not isinstance(bundle.training, Records):
         raise BiograftError(f"'{run}' holds a sketch only: got a shipped model, expected a run. Name the fit's folder.")
     fingerprint = load_backbone(encoder, bundle.model.backbone.alphabet.name).fingerprint()
-    if bundle.model.backbone.fingerprint() != fingerprint and not with_encoder:
+    moved = bundle.model.backbone.fingerprint() != fingerprint
+    begun = bundle.card.get("recipe", {}).get("backbone")
+    if with_encoder and (not moved or begun != encoder):
+        raise BiograftError(
+            f"'{run}' did not move '{encoder}': got a fit on '{begun}'{'' if moved else ' that let it rest'}. Leave "
+            "out --with-encoder, or name the encoder that it began with."
+        )
+    if moved and not with_encoder:
         raise BiograftError(
             f"'{run}' does not stand on '{encoder}' as it is shipped: got other weights, expected {fingerprint}. "
             f"Fit it with --backbone {encoder} --strategy frozen, or ship all its weights: --with-encoder."
@@ -178,10 +185,11 @@ def _by_sketch(relatives: Relatives, training: Records, run: Path) -> Relatives:
 
 
 def _round(model: nn.Module) -> None:
-    """To what bfloat16 can hold, still in single precision."""
+    """Weights and buffers to what bfloat16 can hold, still in single precision."""
     with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(parameter.bfloat16().float())
+        for values in model.state_dict().values():
+            if values.is_floating_point():
+                values.copy_(values.bfloat16())
 
 
 def _measured_again(small: Bundle, tested: Records, measured: Mapping[str, Any]) -> dict[str, Any]:
@@ -243,7 +251,7 @@ def _nearest_error(sketch: Sketch, tested: Records, told: Mapping[str, list[str]
     }
 
 
-def _model_card(name: str, report: Mapping[str, Any], bundle: Bundle, encoder: dict[str, str]) -> dict[str, Any]:
+def _model_card(name: str, report: Mapping[str, Any], bundle: Bundle, encoder: dict[str, Any]) -> dict[str, Any]:
     question = QUESTIONS[name]
     metric = bundle.model.kind.metrics[0] if bundle.model.level.name != "residue" else "q3"
     metrics = report["metrics"]["test"]
@@ -270,7 +278,7 @@ def _model_card(name: str, report: Mapping[str, Any], bundle: Bundle, encoder: d
 
 
 def _check_answers(bundle: Bundle, small: Bundle, tested: Records) -> None:
-    """The shipped model says what the run's model says."""
+    """The shipped model says what the run's model says, which has been rounded where all weights are shipped."""
     few, hardware = tested.take(range(min(CHECKED, len(tested)))), Hardware()
     alone = (replace(side, relatives=None) for side in (bundle, small))  # a sketch finds others than alignment does
     one, other = (side.predict(few, hardware=hardware).predicted for side in alone)

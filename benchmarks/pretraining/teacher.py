@@ -5,12 +5,14 @@
 Chains with known structure are aligned to the corpus (MMseqs2), and a small convolutional net learns structure from
 their letters together with the frequencies of letters in each column of the alignment. It knows more than any reader
 of one sequence can; what it says of the first so many sequences of the corpus is a source for such a reader, to be
-learned together with what was measured: FOLDER/taught.tsv.gz (`counted`: where the teacher is sure). Relatives of
-validation chains are left out of it; the corpus has been cleaned of relatives of all test proteins. Steps that are
-done are read from FOLDER. Needs MMseqs2 (program `mmseqs`).
+learned together with what was measured: FOLDER/taught.tsv.gz (`counted`: where the teacher is sure). What is aligned
+to a validation chain (300 relatives of each at most) is left out of it; the corpus has been cleaned of relatives of all
+test proteins. The chains are those of the official training part, which has no relatives in NEW364 and a few in other
+test sets. Steps that are done are read from FOLDER. Needs MMseqs2 (program `mmseqs`).
 """
 
 import argparse
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,9 +20,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import torch
+from safetensors.torch import load_file, save_file
 from sources import DATA, corpus
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from biograft.files import atomic
 
 LETTERS, STATES = "ACDEFGHIKLMNPQRSTVWY", "HEC"
 OTHER, GAP, NOTHING = 20, 21, 22  # codes beside the letters'; what an alignment does not reach
@@ -40,16 +45,29 @@ def search(queries: Path, targets: Path, found: Path, sensitivity: float, most: 
     """MMseqs2's alignments, unless they are there."""
     if found.exists():
         return
-    part, scratch = found.with_suffix(".part"), found.with_suffix(".tmp")
-    command = ["mmseqs", "easy-search", queries, targets, part, scratch, "-s", sensitivity, "--max-seqs", most]
+    scratch = found.with_suffix(".tmp")
+    command = [
+        "mmseqs",
+        "easy-search",
+        queries,
+        targets,
+        scratch / "found",
+        scratch / "work",
+        "-s",
+        sensitivity,
+        "--max-seqs",
+        most,
+    ]
     command += ["-e", 1e-4, "-c", 0.5, "--cov-mode", 2, "-v", 1]
     command += ["--format-output", "query,target,pident,qstart,tstart,qaln,taln,evalue"]
+    scratch.mkdir(exist_ok=True)
     subprocess.run([str(word) for word in command], check=True)
-    part.rename(found)
+    (scratch / "found").rename(found)
+    shutil.rmtree(scratch)
 
 
 def alignments(found: Path) -> Iterator[tuple[str, list[str], list[Row]]]:
-    """Per query: its name, its relatives, and their rows. A query without relatives is missing."""
+    """Per query: its name, its relatives, and their rows; a query without any may be missing."""
     current, names, rows = "", list[str](), list[Row]()
     with found.open() as lines:
         for line in lines:
@@ -257,19 +275,21 @@ def main() -> None:
     for name, chosen in (("corpus", sequences), ("queries", asked), ("chains", known)):
         text = "".join(f">{key}\n{sequence}\n" for key, sequence in chosen.items())
         (folder / f"{name}.fasta").write_text(text, encoding="utf-8")
-    search(folder / "chains.fasta", folder / "corpus.fasta", folder / "chains.hits", 5.7, 300)
-    search(folder / "queries.fasta", folder / "corpus.fasta", folder / "queries.hits", 5.0, 100)
-    weights = folder / "teacher.pt"
+    aligned, asked_hits = folder / "chains.hits", folder / f"queries-{options.queries}.hits"
+    search(folder / "chains.fasta", folder / "corpus.fasta", aligned, 5.7, 300)
+    search(folder / "queries.fasta", folder / "corpus.fasta", asked_hits, 5.0, 100)
+    weights = folder / f"teacher-{options.passes}-{options.seed}.safetensors"
     if weights.exists():
         net = Teacher()
-        net.load_state_dict(torch.load(weights, weights_only=True))
+        net.load_state_dict(load_file(weights))
     else:
-        parts = chains(table, folder / "chains.hits")
+        parts = chains(table, aligned)
         net = learned(parts["train"], parts["valid"], options.passes, options.seed)
-        torch.save(net.state_dict(), weights)
+        with atomic(weights) as part:
+            save_file(net.state_dict(), part)
     valid = set(table.filter(pl.col("set") == "valid")["id"])
-    near = {name for query, names, _ in alignments(folder / "chains.hits") if query in valid for name in names}
-    said = list(taught(net, asked, folder / "queries.hits", near))
+    near = {name for query, names, _ in alignments(aligned) if query in valid for name in names}
+    said = list(taught(net, asked, asked_hits, near))
     rows = pl.DataFrame(said, schema=["id", "sequence", "ss3", "counted"], orient="row")
     part = pl.when(pl.int_range(pl.len()) % 100 == 0).then(pl.lit("valid")).otherwise(pl.lit("train"))
     rows.with_columns(part.alias("set")).write_csv(folder / "taught.tsv.gz", separator="\t", compression="gzip")

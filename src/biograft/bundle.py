@@ -2,8 +2,8 @@
 
 ``model.json`` says what it is, ``weights.safetensors`` holds backbone and head, ``training.tsv.gz`` the training
 records, so that every prediction can name the nearest one; where that one has a say, ``relatives.npz`` holds classes
-and how far they count. A model that comes with the package is smaller: its backbone is named, with its fingerprint, and
-``neighbours.npz`` holds a sketch of the training records.
+and how far they count. A model that comes with the package is smaller: ``neighbours.npz`` holds a sketch of the
+training records, and a backbone that rested is named, with its fingerprint.
 """
 
 import difflib

@@ -160,6 +160,7 @@ class Trainer:
             if stop:
                 raise KeyboardInterrupt
             if after_step:
+                self._check()  # who listens hears of steps that went well
                 after_step(standing.step)
         if progress:
             progress(self.steps, self.steps)

@@ -237,6 +237,8 @@ def test_a_model_that_moved_its_encoder_brings_all_its_weights(
     words = ["model", str(moved), "localization", "--encoder", NAME]
     assert ship.main(words) == 2
     assert "or ship all its weights: --with-encoder" in capsys.readouterr().err
+    assert ship.main(["model", str(made.fit), *words[2:], "--with-encoder"]) == 2
+    assert f"did not move '{NAME}': got a fit on '{NAME}' that let it rest" in capsys.readouterr().err
     assert ship.main([*words, "--with-encoder"]) == 0
     card = capsys.readouterr().out
     assert f"All weights were learned further from the encoder `{NAME}`, and are stored as bfloat16." in card

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from biograft.data import kept_families as kept
-from biograft.data.alphabet import PROTEIN
+from biograft.data.alphabet import DNA, PROTEIN
 from biograft.data.clusters import WITHOUT, Families, families
 from biograft.errors import BiograftError
 
@@ -50,17 +50,19 @@ def test_other_sequences_another_order_or_identity_are_searched(monkeypatch: pyt
     assert made == [0.4, 0.4, 0.99]
 
 
-@pytest.mark.parametrize("fault", ["cut", "emptied", "of other rows"])
-def test_what_is_damaged_is_found_anew(monkeypatch: pytest.MonkeyPatch, cache: Path, fault: str) -> None:
+@pytest.mark.parametrize("fault", ["cut", "emptied", "of other rows", *range(60, 300, 40)])
+def test_what_is_damaged_is_found_anew(monkeypatch: pytest.MonkeyPatch, cache: Path, fault: str | int) -> None:
     made = counted(monkeypatch)
     whole = kept.kept_families(SEQUENCES, PROTEIN)
     (path,) = cache.iterdir()
     if fault == "of other rows":
         np.savez(path, labels=np.zeros(2, np.int64), program=np.array("x"))
+    elif isinstance(fault, int):  # bytes overwritten in the middle
+        path.write_bytes(path.read_bytes()[:fault] + b"\xff" * 30 + path.read_bytes()[fault + 30 :])
     else:
         path.write_bytes(path.read_bytes()[:60] if fault == "cut" else b"")
     assert (kept.kept_families(SEQUENCES, PROTEIN).labels == whole.labels).all()
-    assert len(made) == 2
+    assert len(made) == 2 or isinstance(fault, int)  # some bytes of a zip archive mean nothing
 
 
 def test_a_small_table_leaves_no_file(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
@@ -79,6 +81,24 @@ def test_a_search_whose_helper_failed_is_not_kept(monkeypatch: pytest.MonkeyPatc
 def test_a_helper_that_does_not_run_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BIOGRAFT_MMSEQS", "/no/such/program")
     assert kept.kept_families(SEQUENCES, PROTEIN).labels.tolist() == [0, 0, 1]
+
+
+def test_a_cache_that_cannot_be_written_costs_nothing_but_time(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    cache.parent.mkdir(parents=True)
+    cache.write_text("a file where the folder should be")
+    made = counted(monkeypatch)
+    for _ in range(2):
+        assert kept.kept_families(SEQUENCES, PROTEIN).labels.tolist() == [0, 0, 1]
+    assert len(made) == 2
+
+
+def test_alphabet_and_helper_belong_to_what_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = counted(monkeypatch)
+    for helper in ("none", "MMseqs2 14", "MMseqs2 15"):
+        monkeypatch.setattr(kept, "_helper", lambda name=helper: name)
+        for alphabet in (PROTEIN, DNA):
+            kept.kept_families(["ACGTACGTACGTACGT", "TTTTGGGGCCCCAAAA"], alphabet)
+    assert len(made) == 4  # three helpers for proteins, and DNA, which asks none
 
 
 def test_a_threshold_outside_is_refused() -> None:

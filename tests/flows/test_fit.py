@@ -87,7 +87,7 @@ def test_every_choice_of_learning_is_an_argument_in_python_too(monkeypatch: pyte
     heard: list[Recipe] = []
     monkeypatch.setattr(flow, "fit_recipe", lambda recipe, *out, **more: heard.append(recipe))
     fit("t.csv", "y", strategy="joint", options=["project=true"], source="s.csv", source_label="z", weight=2.0,
-        source_mask=["seen"], unlabelled=Path("u.fasta"), sampling="balanced", logit_adjustment=0.5, pool="mean",
+        source_mask="seen", unlabelled=Path("u.fasta"), sampling="balanced", logit_adjustment=0.5, pool="mean",
         device="cpu", precision="fp32")  # fmt: skip
     fit("t.csv", "y", source="s.csv", source_label="z", weight=float("inf"))
     fit("t.csv", "y")

@@ -15,7 +15,7 @@ from biograft.data.seeds import Candidates
 from biograft.errors import BiograftError
 from biograft.progress import Progress
 
-__all__ = ["WITHOUT", "Components", "Families", "families"]
+__all__ = ["SECOND_SEARCH", "WITHOUT", "Components", "Families", "families"]
 
 WITHOUT = "without MMseqs2"  # said where it failed
 OWN = "shared k-mers, exact alignment"

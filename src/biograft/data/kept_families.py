@@ -1,13 +1,15 @@
 """Families that were found before: a large table takes minutes, and is read again with every other strategy."""
 
+import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
 
 from biograft.data.alphabet import Alphabet
-from biograft.data.clusters import WITHOUT, Families, families
+from biograft.data.clusters import SECOND_SEARCH, WITHOUT, Families, families
 from biograft.data.mmseqs import MMseqs2
 from biograft.errors import BiograftError
 from biograft.files import atomic, cached, digest
@@ -26,17 +28,24 @@ def kept_families(
 
     Raises BiograftError for a threshold outside (0, 1].
     """
-    if sum(map(len, sequences)) <= SMALL:
+    letters = sum(map(len, sequences))
+    if letters <= SMALL:
         return families(sequences, alphabet, identity, progress=progress)
-    about = (str(METHOD), alphabet.name, repr(float(identity)), _helper())
+    helper = _helper() if alphabet.name == "protein" and letters <= SECOND_SEARCH else "not asked"
+    about = (str(METHOD), alphabet.name, repr(float(identity)), helper)
     path = cached("families", f"{digest(*about, *sequences)}.npz")
     found = _read(path, len(sequences), identity)
     if found is None:
         found = families(sequences, alphabet, identity, progress=progress)
         if WITHOUT not in found.program:  # what failed now may go well another time
-            with atomic(path) as part, part.open("wb") as stream:
-                np.savez_compressed(stream, labels=found.labels, program=np.array(found.program))
+            _keep(path, found)
     return found
+
+
+def _keep(path: Path, found: Families) -> None:
+    """Where the cache can't be written, the same is found anew another time: no reason to lose the work of now."""
+    with suppress(OSError), atomic(path) as part, part.open("wb") as stream:
+        np.savez_compressed(stream, labels=found.labels, program=np.array(found.program))
 
 
 def _helper() -> str:
@@ -52,6 +61,6 @@ def _read(path: Path, rows: int, identity: float) -> Families | None:
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as kept:
             labels, program = kept["labels"], str(kept["program"])
-    except (OSError, EOFError, ValueError, KeyError, BadZipFile):
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error):
         return None
     return Families(labels, program, identity) if labels.shape == (rows,) else None

@@ -22,7 +22,7 @@ from biograft.flows.auto import Choice, choose
 from biograft.flows.baselines import Baselines, Shared
 from biograft.flows.classes import adjusted
 from biograft.flows.prepare import Prepared, prepare
-from biograft.flows.recipe import Recipe
+from biograft.flows.recipe import Recipe, several
 from biograft.flows.related import check_relatives, knowing, related
 from biograft.flows.report import Story, write_report
 from biograft.flows.sources import retained
@@ -74,7 +74,7 @@ def fit(
     options: Sequence[str] = (),
     source: str | Path = "",
     source_label: str = "",
-    source_mask: Sequence[str] = (),
+    source_mask: str | Sequence[str] = (),
     source_task: str | None = None,
     weight: float | str = "",
     unlabelled: str | Path | None = None,
@@ -130,7 +130,7 @@ def fit(
         table="" if isinstance(table, Records) else str(table), label=task.label, level=task.level, task=task.kind,
         mask=task.masks, split=how, identity=identity, backbone=backbone, strategy=strategy,
         strategy_option=tuple(options), source=str(source), source_label=source_label, source_task=source_task,
-        source_mask=tuple(source_mask), pool=pool, device=device, precision=precision,
+        source_mask=several(source_mask), pool=pool, device=device, precision=precision,
         lambda_=f"{weight:g}" if isinstance(weight, float) else str(weight),
         unlabelled=None if unlabelled is None else str(unlabelled), train_limit=train_limit, refit=refit, epochs=epochs,
         minutes=minutes, sampling=sampling, logit_adjustment=logit_adjustment, relatives=relatives, seed=seed,

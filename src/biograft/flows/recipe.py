@@ -1,7 +1,7 @@
 """Every choice of a run, checked as soon as it is made: nobody should wait for hours to learn of a misspelt name."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
@@ -11,13 +11,18 @@ from biograft.data.alphabet import named
 from biograft.errors import BiograftError
 from biograft.origins import check_backbone
 
-__all__ = ["POOLS", "SAMPLINGS", "SCHEDULES", "Recipe", "check_weight"]
+__all__ = ["POOLS", "SAMPLINGS", "SCHEDULES", "Recipe", "check_weight", "several"]
 
 POOLS = ("auto", "mean", "positions")
 SAMPLINGS = ("natural", "balanced")
 SCHEDULES = ("rising", "learned")  # of λ, in place of a number
 LARGEST_SEED = 2**63 - 1  # what torch takes
 _WORDS = {bool: "true or false", str: "text", int: "a whole number", float: "a number", tuple: "a list of texts"}
+
+
+def several(names: str | Sequence[str]) -> tuple[str, ...]:
+    """One name is taken as a sequence of one."""
+    return (names,) if isinstance(names, str) else tuple(names)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,9 @@ from biograft.data.readers import table as read_table
 from biograft.data.readers import write_table
 from biograft.data.records import Records
 from biograft.evaluation.comparison_page import lines
+from biograft.flows.comparison import compare as flow
 from biograft.flows.comparison.compare import Comparison
+from biograft.flows.recipe import Recipe
 from biograft.model import LinearHead, Model
 from biograft.run import read_recipe
 from biograft.tasks.classification import Classification
@@ -46,6 +48,17 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def compared(there: Path, out: Path, table: str = "table.csv", **choices: object) -> Comparison:
     usual = {"backbones": (str(there / "net"),), "seeds": 1, "epochs": 1.0}
     return biograft.compare(there / table, "label", out=out, **(usual | choices))  # type: ignore[arg-type]
+
+
+def test_every_choice_of_learning_is_an_argument_in_python_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[Recipe] = []
+    monkeypatch.setattr(flow, "compare_recipe", lambda recipe, *rest, **more: heard.append(recipe))
+    for mask in ("seen", ["seen"]):
+        flow.compare("t.csv", "y", source="s.csv", source_label="z", source_mask=mask, pool="mean", device="cpu",
+                     precision="fp32", epochs=2)  # fmt: skip
+    wanted = Recipe(table="t.csv", label="y", source="s.csv", source_label="z", source_mask=("seen",), pool="mean",
+                    device="cpu", precision="fp32", epochs=2)  # fmt: skip
+    assert heard == [wanted, wanted]
 
 
 def recipes(made: Comparison) -> dict[str, dict]:

@@ -24,7 +24,7 @@ from biograft.flows.comparison.repeats import Fits
 from biograft.flows.comparison.resampled import SPLITS, check_splits, over_splits, splits_of
 from biograft.flows.comparison.summary import Summary, columns
 from biograft.flows.prepare import Prepared, prepare
-from biograft.flows.recipe import Recipe
+from biograft.flows.recipe import Recipe, several
 from biograft.hardware import Hardware
 from biograft.progress import Clock, Stages
 from biograft.run import RunFolder
@@ -71,7 +71,7 @@ def compare(
     limits: Sequence[int | str] = (),
     source: str | Path = "",
     source_label: str = "",
-    source_mask: Sequence[str] = (),
+    source_mask: str | Sequence[str] = (),
     source_task: str | None = None,
     lambdas: Sequence[float | str] = (),
     unlabelled: str | Path | None = None,
@@ -125,7 +125,7 @@ def compare(
         table="" if isinstance(table, Records) else str(table), label=task.label, level=task.level, task=task.kind,
         mask=task.masks, split=split if isinstance(split, str) else "given", identity=identity,
         train_limit=train_limit, epochs=epochs, seed=seed, source=str(source), source_label=source_label,
-        source_mask=tuple(source_mask), source_task=source_task,
+        source_mask=several(source_mask), source_task=source_task,
         unlabelled=None if unlabelled is None else str(unlabelled), sampling=sampling,
         logit_adjustment=logit_adjustment, pool=pool, device=device, precision=precision,
     )  # fmt: skip
