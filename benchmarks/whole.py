@@ -1,10 +1,11 @@
 """The shipped encoder on whole training parts: secondary structure and places, at rest and fine-tuned.
 
-    python benchmarks/whole.py [--work FOLDER] [--only NAME ...] [--page]
+    python benchmarks/whole.py [--work FOLDER] [--only NAME ...] [--taught taught.tsv.gz] [--page]
 
 Each fit is one command of a user, and so is each look at another test set with the saved model. Secondary structure was
 a source of the encoder: its rows say how well the tool answers, and nothing about transfer. A stopped run continues,
-and `--page` prints the page of what is there. Exits 1 if fine-tuning stays below Q3 .730 on NEW364.
+and `--page` prints the page of what is there. `--taught` is the table that `pretraining/teacher.py` makes; without it
+the fit that learns from it is left out. Exits 1 if no fine-tuning reaches Q3 .730 on NEW364.
 """
 
 import argparse
@@ -45,6 +46,13 @@ FITS = {
         "secondary structure, fine-tuned", "ss/ss3_netsurfp2_flip.tsv.gz", "ss3", "q3",
         (*STRUCTURE, "--strategy", "full", "--epochs", "3"), CHAINS, BOTH,
     ),
+    "structure-taught": Fit(
+        "secondary structure, fine-tuned on measured states and a teacher's", "ss/ss3_netsurfp2_flip.tsv.gz", "ss3",
+        "q3",
+        (*STRUCTURE, "--strategy", "joint", "--lambda", "1", "--source-label", "ss3", "--source-mask", "counted",
+         "--epochs", "5"),
+        CHAINS, BOTH,
+    ),
     "places-frozen": Fit(
         "places, at rest", "loc/deeploc1.tsv.gz", "location", "accuracy",
         ("--strategy", "frozen", "--strategy-option", "head=attention"), ("loc/deeploc1_setHARD.tsv.gz",),
@@ -61,12 +69,17 @@ PUBLISHED = (
 )
 
 
-def measured(name: str, work: Path) -> None:
+def measured(name: str, work: Path, taught: Path | None) -> None:
     """Fit, and hold the saved model against the other test sets."""
     fit, out = FITS[name], work / name
+    joint = "joint" in fit.options
+    if joint and taught is None:
+        print(f"{name} is left out: it takes --taught, the table of pretraining/teacher.py", file=sys.stderr)
+        return
+    source = ("--source", taught) if joint and taught else ()
     command(
         "fit", DATA / fit.file, "--label", fit.label, "--split", "column:set", "--backbone", "protein-small",
-        *fit.options, "--out", out,
+        *fit.options, *source, "--out", out,
     )  # fmt: skip
     for file in fit.others:
         there = work / f"{name}-{_short(file)}"
@@ -104,17 +117,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=ROOT / "runs" / "whole")
     parser.add_argument("--only", nargs="*", choices=list(FITS), default=list(FITS))
+    parser.add_argument("--taught", type=Path, help="states that a teacher gives sequences of the corpus")
     parser.add_argument("--page", action="store_true", help="only print what is there")
     options = parser.parse_args()
     for name in [] if options.page else options.only:
-        measured(name, options.work)
+        measured(name, options.work, options.taught)
     head = ["question", "test", "metric", "protein-small", "best simple answer", "minutes of the fit"]
     print(markdown(head, [row for name in FITS for row in rows(name, options.work)]) + f"\n\n{PUBLISHED}")
-    path = options.work / "structure-full" / "report.json"
-    if not path.is_file():
-        return 1
-    found = json.loads(path.read_text(encoding="utf-8"))["metrics"]["test"]["q3"]["value"]
-    return int(found < BOUND)
+    paths = [options.work / name / "report.json" for name in ("structure-full", "structure-taught")]
+    reports = [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
+    return int(max((report["metrics"]["test"]["q3"]["value"] for report in reports), default=0.0) < BOUND)
 
 
 if __name__ == "__main__":
