@@ -96,42 +96,35 @@ def found_in(work: Path) -> dict[tuple[str, str], dict[str, Any]]:
     return {key: json.loads(path.read_text(encoding="utf-8")) for key, path in paths.items() if path.is_file()}
 
 
-def row(name: str, limit: str, found: dict[str, Any], metric: str, best: str) -> tuple[list[str], bool]:
+def row(begin: list[str], found: dict[str, Any], best: str) -> tuple[list[str], bool]:
     """A candidate as a row of the page, and whether it helped."""
     verdict = found["against_scratch"]
     difference = interval({**verdict, "value": verdict["difference"]}) if verdict else ""
     answer = verdict["answer"] if verdict else ""
-    return [
-        name,
-        limit,
-        metric,
-        found["strategy"],
-        str(found["runs"]),
-        interval(found["test"]),
-        difference,
-        answer,
-        best,
-    ], answer == "helped"
+    shown = [found["strategy"], str(found["runs"]), interval(found["test"]), difference, answer, best]
+    return [*begin, *shown], answer == "helped"
 
 
-def told(contents: dict[tuple[str, str], dict[str, Any]], options: argparse.Namespace) -> tuple[str, int]:
+def told(contents: dict[tuple[str, str], dict[str, Any]]) -> tuple[str, int]:
     """All targets as a table, and on how many of them transfer helped with ``AT`` training records."""
     rows, helped, measured = [], set(), sum(limit == AT for _, limit in contents)
     for (name, limit), content in contents.items():
         simple = next(one for one in content["baselines"] if one["name"] == content["best_baseline"])
         best = f"{simple['name']} {interval(simple['test'])}"
+        labels = limit if limit != "all" else f"all {content['data']['n_train']:,}"
+        begin = [name, labels, f"{content['recipe']['epochs']:g}", content["metric"]["name"]]
         for found in sorted(content["candidates"], key=lambda found: found["strategy"] != "scratch"):
-            line, better = row(name, limit, found, content["metric"]["name"], best)
+            line, better = row(begin, found, best)
             rows.append(line)
             helped |= {name} if better and limit == AT else set()
-    head = ["target", "labels", "metric", "strategy", "runs", "test", "minus scratch", "transfer", "best simple answer"]
+    head = ["target", "labels", "passes", "metric", "strategy", "runs", "test", "minus scratch", "transfer"]
     text = (
-        f"{options.epochs:g} epochs for every net that moves; parts drawn down to at most {SIZES['train']:,} records "
+        f"Passes are those of every net that moves (300 steps at least); parts drawn down to at most {SIZES['train']:,} records "
         f"to learn from (`all`; of these the seed draws the labels), {SIZES['valid']} to choose on and "
         f"{SIZES['test']:,} to answer for, the first two of at most {LONGEST} letters. Intervals are of families "
         "(records, where there are fewer than six families) and seeds. Secondary structure was a source of the shipped "
         "encoder: its rows are of an encoder that learned without it.\n\n"
-        + markdown(head, rows)
+        + markdown([*head, "best simple answer"], rows)
         + f"\n\nWith {AT} labels transfer helped on {len(helped)} of {measured} targets "
         f"({', '.join(sorted(helped)) or 'none'}).\n"
     )
@@ -155,7 +148,7 @@ def main() -> int:
     for limit in [] if options.page else options.limits:
         for name in options.only:
             compared(name, limit, options)
-    text, helped = told(found_in(options.work), options)
+    text, helped = told(found_in(options.work))
     print(text)
     return int(helped < ENOUGH)
 
