@@ -119,11 +119,11 @@ def told(contents: dict[tuple[str, str], dict[str, Any]]) -> tuple[str, int]:
             helped |= {name} if better and limit == AT else set()
     head = ["target", "labels", "passes", "metric", "strategy", "runs", "test", "minus scratch", "transfer"]
     text = (
-        f"Passes are those of every net that moves (300 steps at least); parts drawn down to at most {SIZES['train']:,} records "
-        f"to learn from (`all`; of these the seed draws the labels), {SIZES['valid']} to choose on and "
-        f"{SIZES['test']:,} to answer for, the first two of at most {LONGEST} letters. Intervals are of families "
-        "(records, where there are fewer than six families) and seeds. Secondary structure was a source of the shipped "
-        "encoder: its rows are of an encoder that learned without it.\n\n"
+        "Passes are those of every net that moves (300 steps at least); parts drawn down to at most "
+        f"{SIZES['train']:,} records to learn from (`all`; of these the seed draws the labels), {SIZES['valid']} to "
+        f"choose on and {SIZES['test']:,} to answer for, the first two of at most {LONGEST} letters. Intervals are of "
+        "families (records, where there are fewer than six families) and seeds. Secondary structure was a source of "
+        "the shipped encoder: its rows are of an encoder that learned without it.\n\n"
         + markdown([*head, "best simple answer"], rows)
         + f"\n\nWith {AT} labels transfer helped on {len(helped)} of {measured} targets "
         f"({', '.join(sorted(helped)) or 'none'}).\n"
