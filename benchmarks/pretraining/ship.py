@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 from cards import ATTRIBUTION, CORPUS, CORPUS_LIMITS, LICENCE, QUESTIONS, encoder_card, model_card
+from mean import move_half_way
 from torch import nn
 
 from biograft.backbones import esm2, native
@@ -58,7 +59,7 @@ def ship_encoder(run: Path, name: str, before: Path | None = None, mean_with: Pa
     folder = shelf.ROOT / name
     _check_size(name, 2e-6 * sum(value.numel() for value in backbone.state_dict().values()), LARGEST_ENCODER)
     if mean_with is not None:
-        _mean(backbone, load_backbone(str(mean_with), report["encoder"]["alphabet"]))
+        move_half_way(backbone, load_backbone(str(mean_with), report["encoder"]["alphabet"]))
     rounded = backbone.to(torch.bfloat16)
     if isinstance(rounded, Encoder):
         esm2.save(rounded, folder)
@@ -81,14 +82,6 @@ def ship_encoder(run: Path, name: str, before: Path | None = None, mean_with: Pa
     write_json(folder / "card.json", card)
     write_text(folder / "MODEL_CARD.md", encoder_card(card))
     return folder
-
-
-def _mean(backbone: nn.Module, other: nn.Module) -> None:
-    """Move weights half the way to those of another one of the same shape."""
-    there = dict(other.named_parameters())
-    with torch.no_grad():
-        for place, parameter in backbone.named_parameters():
-            parameter.lerp_(there[place], 0.5)
 
 
 def _check_size(name: str, megabytes: float, most: float) -> None:
@@ -133,8 +126,8 @@ def ship_model(run: Path, name: str, encoder: str, related: Path | None = None, 
         raise BiograftError(f"'{run}' holds a sketch only: got a shipped model, expected a run. Name the fit's folder.")
     fingerprint = load_backbone(encoder, bundle.model.backbone.alphabet.name).fingerprint()
     moved = bundle.model.backbone.fingerprint() != fingerprint
-    begun = bundle.card.get("recipe", {}).get("backbone")
-    if with_encoder and (not moved or begun != encoder):
+    begun = str(bundle.card["recipe"]["backbone"])
+    if with_encoder and (not moved or (begun != encoder and not Path(begun).exists())):
         raise BiograftError(
             f"'{run}' did not move '{encoder}': got a fit on '{begun}'{'' if moved else ' that let it rest'}. Leave "
             "out --with-encoder, or name the encoder that it began with."

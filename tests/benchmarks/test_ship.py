@@ -42,7 +42,7 @@ def ship() -> Iterator[ModuleType]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(FOLDER))
         yield importlib.import_module("ship")
-        for name in ("ship", "cards"):
+        for name in ("ship", "cards", "mean"):
             sys.modules.pop(name)
 
 
