@@ -190,7 +190,10 @@ def _spread(count: int, most: int = 12) -> list[int]:
 
 def _stands_on(encoder: Mapping[str, Any]) -> str:
     if encoder.get("moved"):
-        return f"All weights were learned further from the encoder `{encoder['name']}`, and are stored as bfloat16."
+        return (
+            f"All weights were learned further from the encoder `{encoder['name']}`, tempered on the validation part, "
+            "and are stored as bfloat16."
+        )
     return f"A head on the encoder `{encoder['name']}` ({encoder['fingerprint']}), which rests."
 
 

@@ -6,9 +6,9 @@
 
 An encoder's weights are rounded to bfloat16 first: models must be fitted on the shipped folder, not on the run. A model
 is its head alone, with the name and fingerprint of the encoder and a sketch of its training records: no sequence goes
-into the package. One that moved the encoder (`--with-encoder`) holds all its weights, in bfloat16 too, with which it
-is measured again. Where relatives have a say (`fit --relatives`), how far is found anew through the sketch, and so are
-the numbers of the test part. Each gets a card, MODEL_CARD.md.
+into the package. One that moved the encoder (`--with-encoder`) holds all its weights, tempered on the validation part
+and in bfloat16 too, with which it is measured again. Where relatives have a say (`fit --relatives`), how far is found
+anew through the sketch, and so are the numbers of the test part. Each gets a card, MODEL_CARD.md.
 """
 
 import argparse
@@ -33,9 +33,11 @@ from biograft.data.readers import read, table
 from biograft.data.records import Records
 from biograft.data.sketch import Sketch
 from biograft.errors import BiograftError
+from biograft.evaluation.calibration import fit_temperature
 from biograft.files import read_json, write_json, write_text
 from biograft.flows.evaluate import evaluate
 from biograft.hardware import Hardware
+from biograft.model import LinearHead
 from biograft.origins import load_backbone
 from biograft.run import RunFolder, read_recipe
 from biograft.shipped import shelf
@@ -141,6 +143,7 @@ def ship_model(run: Path, name: str, encoder: str, related: Path | None = None, 
     sketch = Sketch.of(training.ids, training.sequences)
     tested, told = _tested(run, bundle)
     if with_encoder:
+        _temper(bundle, run)
         _round(bundle.model)
         fingerprint = bundle.model.backbone.fingerprint()
     card = _model_card(name, report, bundle, {"name": encoder, "fingerprint": fingerprint, "moved": with_encoder})
@@ -177,6 +180,30 @@ def _by_sketch(relatives: Relatives, training: Records, run: Path) -> Relatives:
     return Relatives.learned(relatives.codes, training.sequences, search, 0, families)
 
 
+def _temper(bundle: Bundle, run: Path) -> None:
+    """Divide the last layer by the temperature that suits the validation part: what learned from labels that are surer
+    than they should be is surer than it should be."""
+    model, recipe = bundle.model, read_recipe(run / "recipe.toml")
+    if model.kind.name != "classification" or not isinstance(model.head, LinearHead):
+        return
+    parts = table(run / "split.tsv").columns
+    records = _read(
+        recipe, bundle, [name for name, part in zip(parts["id"], parts["set"], strict=True) if part == "valid"]
+    )
+    if not len(records):
+        return
+    units = model.level.read(records, bundle.label, tuple(recipe.get("mask", ())))
+    codes, known = model.kind.encode(units.values)
+    counted = known & units.counted
+    outputs = model.outputs([model.backbone.encode(sequence) for sequence in records.sequences], Hardware())
+    scores = model.kind.decode(outputs[counted]).scores
+    assert scores is not None
+    temperature = fit_temperature(scores, codes[counted])
+    with torch.no_grad():
+        model.head.linear.weight.div_(temperature)
+        model.head.linear.bias.div_(temperature)
+
+
 def _round(model: nn.Module) -> None:
     """Weights and buffers to what bfloat16 can hold, still in single precision."""
     with torch.no_grad():
@@ -210,14 +237,18 @@ def _related(small: Bundle, path: Path) -> dict[str, Any]:
 
 def _tested(run: Path, bundle: Bundle) -> tuple[Records, dict[str, list[str]]]:
     """The run's test records, and its predictions for them."""
-    recipe = read_recipe(run / "recipe.toml")
     told = {column: list(values) for column, values in table(run / "predictions.tsv").columns.items()}
+    return _read(read_recipe(run / "recipe.toml"), bundle, told["id"]), told
+
+
+def _read(recipe: Mapping[str, Any], bundle: Bundle, names: Sequence[str]) -> Records:
+    """The records of these ids, out of the run's table."""
     records = read(
         recipe["table"], sequence=recipe["sequence"], id=recipe.get("id"), alphabet=bundle.model.backbone.alphabet.name,
         unknown=recipe.get("unknown"),
     )  # fmt: skip
     row = {name: place for place, name in enumerate(records.ids)}
-    return records.take([row[name] for name in told["id"]]), told
+    return records.take([row[name] for name in names])
 
 
 def _nearest_error(sketch: Sketch, tested: Records, told: Mapping[str, list[str]]) -> dict[str, Any]:
@@ -271,7 +302,7 @@ def _model_card(name: str, report: Mapping[str, Any], bundle: Bundle, encoder: d
 
 
 def _check_answers(bundle: Bundle, small: Bundle, tested: Records) -> None:
-    """The shipped model says what the run's model says, which has been rounded where all weights are shipped."""
+    """The shipped model says what the run's model says, which is tempered and rounded where all weights are shipped."""
     few, hardware = tested.take(range(min(CHECKED, len(tested)))), Hardware()
     alone = (replace(side, relatives=None) for side in (bundle, small))  # a sketch finds others than alignment does
     one, other = (side.predict(few, hardware=hardware).predicted for side in alone)
