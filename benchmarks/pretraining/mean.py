@@ -12,8 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from biograft.backbones import esm2, native
-from biograft.backbones.encoder import Encoder
+from biograft.backbones.folder import save_folder
 from biograft.errors import BiograftError
 from biograft.origins import load_backbone
 
@@ -47,10 +46,7 @@ def main() -> int:
         print(f"Error: {fault}", file=sys.stderr)
         return 2
     move_half_way(backbone, other)
-    if isinstance(backbone, Encoder):
-        esm2.save(backbone, options.out)
-    else:
-        native.save(backbone, options.out)
+    save_folder(backbone, options.out)
     return 0
 
 

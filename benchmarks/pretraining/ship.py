@@ -25,8 +25,7 @@ from cards import ATTRIBUTION, CORPUS, CORPUS_LIMITS, LICENCE, QUESTIONS, encode
 from mean import move_half_way
 from torch import nn
 
-from biograft.backbones import esm2, native
-from biograft.backbones.encoder import Encoder
+from biograft.backbones.folder import save_folder
 from biograft.bundle import Bundle, load
 from biograft.data.nearest import Nearest
 from biograft.data.readers import read, table
@@ -62,11 +61,7 @@ def ship_encoder(run: Path, name: str, before: Path | None = None, mean_with: Pa
     _check_size(name, 2e-6 * sum(value.numel() for value in backbone.state_dict().values()), LARGEST_ENCODER)
     if mean_with is not None:
         move_half_way(backbone, load_backbone(str(mean_with), report["encoder"]["alphabet"]))
-    rounded = backbone.to(torch.bfloat16)
-    if isinstance(rounded, Encoder):
-        esm2.save(rounded, folder)
-    else:
-        native.save(rounded, folder)
+    save_folder(backbone.to(torch.bfloat16), folder)
     card = _without_paths(report) | {
         "name": name,
         "licence": LICENCE,

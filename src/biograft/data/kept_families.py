@@ -28,7 +28,7 @@ def kept_families(
 
     Raises BiograftError for a threshold outside (0, 1].
     """
-    letters = sum(map(len, sequences))
+    letters = sum(map(len, set(sequences)))  # copies are collapsed before anything is searched
     if letters <= SMALL:
         return families(sequences, alphabet, identity, progress=progress)
     helper = _helper() if alphabet.name == "protein" and letters <= SECOND_SEARCH else "not asked"

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from biograft.backbones import esm2, native
 from biograft.backbones.bytenet import ByteNet, ByteNetConfiguration
 from biograft.backbones.encoder import ESM2_VOCABULARY, Encoder, EncoderConfiguration
+from biograft.backbones.folder import save_folder
 from biograft.backbones.language import LanguageBackbone
 from biograft.data.alphabet import Alphabet, named
 from biograft.data.corpus import Corpus, HeldOut, MaskedStream, Masking, hold_out
@@ -102,7 +102,7 @@ def _carried_out(
         corpus = Corpus.of(records.take(parts.train))
         _trainer(model, recipe, corpus, tables, judge, hardware, folder).run(told)
         final = judge(model)
-    _save(model.backbone.to("cpu"), folder.model_path)
+    save_folder(model.backbone.to("cpu"), folder.model_path)
     report = _report(recipe, records, parts, tables, model, final, clock.seconds)
     write_json(folder.model_path / "card.json", report)
     write_json(folder.report_path, report)
@@ -147,13 +147,6 @@ def _fresh(recipe: PretrainRecipe, alphabet: Alphabet) -> LanguageBackbone:
         return ByteNet(alphabet, ByteNetConfiguration(recipe.layers, recipe.width))
     letters = ESM2_VOCABULARY if alphabet.name == "protein" else (*SPECIAL, *alphabet.letters, "<mask>")
     return Encoder(alphabet, EncoderConfiguration(recipe.layers, recipe.width, recipe.heads, vocabulary=letters))
-
-
-def _save(backbone: LanguageBackbone, folder: Path) -> None:
-    if isinstance(backbone, Encoder):
-        esm2.save(backbone, folder)
-    else:
-        native.save(backbone, folder)
 
 
 def _model(backbone: LanguageBackbone, tables: Mapping[str, Prepared]) -> SharedBackbone[LanguageBackbone]:
